@@ -1,0 +1,3 @@
+"""The product: a SIP edge as pure state machines, and (in ``engine.live``) its host on real sockets."""
+
+__version__ = "0.1.0"

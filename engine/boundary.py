@@ -1,0 +1,193 @@
+"""Every type that crosses into or out of a machine, and the Machine protocol itself.
+
+A *machine* is a pure state machine: no socket, clock, thread or global randomness. Its *host* tells it what
+happened (an input, with the present time) and carries out what it orders (effects). The simulated host
+(``sim.host``) and the real one (``engine.live``) host the very same machines: the edge, and also the modelled
+softphones and FreeSWITCH nodes.
+
+Inputs and effects are named tuples rather than frozen dataclasses: one of each is made per packet, and a tuple
+costs a third of a frozen dataclass to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+
+Address: TypeAlias = tuple[str, int]
+"""Host and port. The host is an IP literal (IPv6 without brackets); in a Send it may be a name, see there."""
+
+Transport: TypeAlias = Literal["udp", "tcp"]
+
+NEVER = float("inf")
+"""The deadline of a machine that wants no tick."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interface:
+    """One local address on which a machine talks; the host binds it before it starts the machine.
+
+    ``host`` and ``port`` are bound; ``advertised_host`` and ``advertised_port`` are what peers are told in Via
+    and Record-Route where the bound address is not the one they can reach. In live use port 0 takes a free one.
+    """
+
+    name: str
+    transport: Transport
+    host: str
+    port: int
+    advertised_host: str | None = None
+    advertised_port: int | None = None
+
+    @property
+    def public_host(self) -> str:
+        return self.advertised_host or self.host
+
+    @property
+    def public_port(self) -> int:
+        return self.advertised_port or self.port
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the transport retransmits by itself (RFC 3261 §17 leaves out timers A, E, G there)."""
+        return self.transport != "udp"
+
+
+class Flow(NamedTuple):
+    """The way a message came, and the way back to its sender.
+
+    ``stream`` is the host's number for one connection, from 1; 0 on datagram transports. A Send on a stream
+    interface with stream 0 means: over any open connection to this peer, else open one.
+    """
+
+    interface: str
+    peer: Address
+    stream: int = 0
+
+
+# --- inputs: things that happened -------------------------------------------------------------------------
+
+
+class Datagram(NamedTuple):
+    """One datagram came in."""
+
+    flow: Flow
+    data: bytes
+
+
+class StreamOpened(NamedTuple):
+    """A connection stands, whichever side opened it."""
+
+    flow: Flow
+
+
+class StreamData(NamedTuple):
+    """Bytes came in on a connection; message boundaries are the machine's business."""
+
+    flow: Flow
+    data: bytes
+
+
+class StreamClosed(NamedTuple):
+    """A connection ended; nothing can be sent on this flow any more."""
+
+    flow: Flow
+    reason: str
+
+
+class Unreachable(NamedTuple):
+    """Something sent on this flow cannot arrive: ICMP port or host unreachable, connection refused, unknown name."""
+
+    flow: Flow
+    reason: str
+
+
+class NodeOrder(NamedTuple):
+    """An operator's order to one node of the pool: ``drain``, ``resume``, ``disable`` or ``enable``."""
+
+    node: str
+    order: Literal["drain", "resume", "disable", "enable"]
+
+
+class Drain(NamedTuple):
+    """The whole machine is to take no new work and finish what it has (SIGTERM, ``siptwin`` orders)."""
+
+
+class AgentOrder(NamedTuple):
+    """An order to a modelled agent, for example ``originate`` or ``pause`` to a FreeSWITCH."""
+
+    order: str
+    argument: str = ""
+
+
+class Reconfigure(NamedTuple):
+    """New settings, already checked as a whole; ``config`` is of the type that the machine was built from."""
+
+    config: object
+
+
+Input: TypeAlias = (
+    Datagram | StreamOpened | StreamData | StreamClosed | Unreachable | NodeOrder | Drain | AgentOrder | Reconfigure
+)
+
+
+# --- effects: orders to the host --------------------------------------------------------------------------
+
+
+class Send(NamedTuple):
+    """Send these bytes. The peer's host may be a name: the host resolves it, or reports Unreachable."""
+
+    flow: Flow
+    data: bytes
+
+
+class Close(NamedTuple):
+    """Close this connection; what was sent before goes out first."""
+
+    flow: Flow
+
+
+class Level(StrEnum):
+    """How much a Note matters to an operator; the live host's log levels."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A typed fact. The host turns it into a log line, a metric, a trace or a data-frame row.
+
+    Subclasses (``engine.notes``) add the facts as fields and set ``level``. Nothing is logged in any other way.
+    """
+
+    level: ClassVar[Level] = Level.INFO
+
+
+Effect: TypeAlias = Send | Close | Note
+
+
+class Machine(Protocol):
+    """What a host drives. Each call changes state once; the effects are carried out in order.
+
+    ``now`` is in seconds on the host's clock, which never goes back; its zero means nothing.
+    """
+
+    def start(self, now: float) -> Sequence[Effect]:
+        """Called once, after the interfaces are bound."""
+        ...
+
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        """Something happened."""
+        ...
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        """The deadline has come (an early or late call is harmless)."""
+        ...
+
+    def deadline(self) -> float:
+        """The one instant at which the machine next wants a tick, or NEVER."""
+        ...

@@ -1,0 +1,152 @@
+"""The facts that the edge tells about itself. One class each; hosts and the lab read them by type and field.
+
+Fields are plain values, so that a Note is a data-frame row as it stands. ``call_id`` is the Call-ID as text,
+durations end in ``_s``, addresses are ``host:port``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.boundary import Level, Note
+
+
+@dataclass(frozen=True, slots=True)
+class CallAdmitted(Note):
+    """A new out-of-dialog request was handed to the policy (``method`` says which: INVITE, REGISTER, ...)."""
+
+    call_id: str
+    method: str
+    uri: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionTaken(Note):
+    """A node was chosen, or none could be: ``chosen`` is "" then. ``passed_over`` names each other candidate and why."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    call_id: str
+    policy: str
+    group: str
+    resource: str
+    chosen: str
+    why: str
+    passed_over: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted(Note):
+    """The request goes to this node; ``attempt`` counts from 1."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    call_id: str
+    node: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded(Note):
+    """The attempt failed or was cancelled; ``status`` is what the node said, or 408 where it said nothing."""
+
+    call_id: str
+    node: str
+    attempt: int
+    status: int
+    why: str
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered(Note):
+    """The first 2xx went back to the caller. ``node`` is "" where the request went to no node of the pool."""
+
+    call_id: str
+    method: str
+    node: str
+    status: int
+    attempts: int
+    setup_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed(Note):
+    """A final response other than 2xx went back to the caller, whoever made it."""
+
+    call_id: str
+    method: str
+    node: str
+    status: int
+    reason: str
+    attempts: int
+    elapsed_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class DialogEnded(Note):
+    """A call's slot at its node is free again. ``why``: bye, lost (node said 481 or nothing), lifetime."""
+
+    call_id: str
+    node: str
+    resource: str
+    why: str
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStateChanged(Note):
+    """A node left one state for another; ``why`` names the event."""
+
+    level: ClassVar[Level] = Level.WARNING
+    node: str
+    before: str
+    after: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRefused(Note):
+    """The edge itself answered a request before any policy saw it (400, 416, 420, 482, 483, 503, 505, ...)."""
+
+    source: str
+    method: str
+    status: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDropped(Note):
+    """A message that gets no answer: unreadable, stray response, answer to nobody."""
+
+    source: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFailed(Note):
+    """The policy raised; that call got 500. ``traceback`` is text, told once per kind of error."""
+
+    level: ClassVar[Level] = Level.ERROR
+    call_id: str
+    policy: str
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overloaded(Note):
+    """A bound was reached and new requests get 503; told when it begins and when it ends."""
+
+    level: ClassVar[Level] = Level.WARNING
+    what: str
+    bound: int
+    began: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Reconfigured(Note):
+    """New settings are in force; ``changes`` says in words what differs."""
+
+    edge: str
+    changes: tuple[str, ...]
