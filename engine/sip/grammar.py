@@ -1,0 +1,81 @@
+"""RFC 3261 §25 as compiled patterns, each with the ABNF it stands for, and the few helpers that need them.
+
+The patterns work on bytes and are linear: alternatives start with different characters and the repetitions that
+could overlap are possessive, so that no crafted message makes one back-track.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+# token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
+TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]+"
+
+# SWS = [LWS]; after unfolding a line break is a space, so white space is SP / HTAB.
+SWS = rb"[ \t]*+"
+
+# quoted-string = SWS DQUOTE *(qdtext / quoted-pair ) DQUOTE; quoted-pair excludes CR and LF.
+QUOTED = rb'"(?:[^"\\\r\n\x00]|\\[^\r\n])*+"'
+
+# hostname / IPv4address / IPv6reference. A host name's labels are not told from an IPv4 address here; "_" is not
+# in the grammar but in many real host names.
+HOST = rb"(?:[A-Za-z0-9._\-]+|\[[0-9A-Fa-f:.]+(?:%[A-Za-z0-9]+)?\])"
+
+# gen-value = token / host / quoted-string. A bare IPv6 address is tolerated (RFC 5118 §4.5), and so is anything
+# that can't be mistaken for a delimiter, for peers put odd things there.
+GEN_VALUE = rb"(?:" + QUOTED + rb"|[^\s;,\"<>]+)"
+
+
+# generic-param = token [ EQUAL gen-value ]
+def _param(group: bytes) -> bytes:
+    """The pattern of one parameter; ``group`` opens its groups: capturing "(" or not "(?:"."""
+    value = rb"(?:=" + SWS + group + GEN_VALUE + rb"))?"
+    return rb";" + SWS + group + TOKEN + rb")" + SWS + value + SWS
+
+
+_PARAM = re.compile(_param(b"("))
+PARAMS = rb"(?:" + _param(b"(?:") + rb")*+"
+
+TOKEN_PATTERN = re.compile(TOKEN)
+_FOLD = re.compile(rb"[ \t]*\r\n[ \t]+")
+_COMMA_PARTS = re.compile(rb'(?:[^,"<]|"(?:[^"\\]|\\.)*+"|<[^>]*>|["<])*+', re.DOTALL)
+_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+
+
+def unfold(line: bytes) -> bytes:
+    """Join a header that goes on in following lines (§7.3.1: a fold is equal to one space)."""
+    return _FOLD.sub(b" ", line)
+
+
+def split_commas(value: bytes) -> Iterator[bytes]:
+    """Split a header's list of values at commas outside quotes and angle brackets.
+
+    Unbalanced quotes or brackets don't raise: they stand as they are, for the value's own pattern to refuse.
+    """
+    position = 0
+    while position <= len(value):
+        match = _COMMA_PARTS.match(value, position)
+        end = match.end() if match else len(value)
+        yield value[position:end].strip()
+        position = end + 1
+
+
+def parse_params(text: bytes) -> dict[bytes, bytes | None]:
+    """Parameters as written in ``;a=b;c``; names in lower case, a repeated name keeps its first value."""
+    params: dict[bytes, bytes | None] = {}
+    for match in _PARAM.finditer(text):
+        params.setdefault(match[1].lower(), match[2])
+    return params
+
+
+def unquote(value: bytes) -> bytes:
+    """The content of a quoted-string; any other value as it is."""
+    if len(value) >= 2 and value[:1] == b'"' and value[-1:] == b'"':
+        return _QUOTED_PAIR.sub(rb"\1", value[1:-1])
+    return value
+
+
+def quote(text: bytes) -> bytes:
+    """A quoted-string with this content."""
+    return b'"' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'

@@ -1,0 +1,355 @@
+"""Requests and responses, parsed only where touched.
+
+A message is its start line, its header lines as they came (``lines``, byte for byte, folds and all) with the
+canonical name of each beside it (``names``), and its body. Reading a header parses it, once; forwarding a message
+copies two lists, changes the few lines that a proxy must change, and joins. So what no one touches goes out as it
+came in, as RFC 3261 §16.6 step 1 asks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Self
+
+from engine.sip.errors import SipError
+from engine.sip.grammar import TOKEN, TOKEN_PATTERN, split_commas, unfold
+from engine.sip.headers import CSeq, NameAddr, Via, parse_cseq, parse_name_addr, parse_via
+
+# Compact forms: RFC 3261 §7.3.3 and the registry of the RFCs that added others.
+_COMPACT: Final = {
+    b"a": "accept-contact", b"b": "referred-by", b"c": "content-type", b"d": "request-disposition",
+    b"e": "content-encoding", b"f": "from", b"i": "call-id", b"j": "reject-contact", b"k": "supported",
+    b"l": "content-length", b"m": "contact", b"n": "identity-info", b"o": "event", b"r": "refer-to",
+    b"s": "subject", b"t": "to", b"u": "allow-events", b"v": "via", b"x": "session-expires", b"y": "identity",
+}  # fmt: skip
+
+_USUAL: Final = (
+    b"Via From To Call-ID CSeq Contact Max-Forwards Route Record-Route Content-Type Content-Length User-Agent "
+    b"Server Allow Supported Require Proxy-Require Unsupported Expires Path Authorization Proxy-Authorization "
+    b"WWW-Authenticate Proxy-Authenticate Accept Allow-Events Date Reason Retry-After Session-Expires Min-SE "
+    b"Subject Event Refer-To Remote-Party-ID Content-Disposition RSeq RAck Warning X-FS-Support"
+).split()
+
+# Spellings met on the wire -> canonical name. One look-up names most headers; the rest take the slow way.
+_CANONICAL: Final[dict[bytes, str]] = {
+    spelling: name.lower().decode()
+    for name in _USUAL
+    for spelling in (name, name.lower(), name.title(), name.upper())
+} | {spelling: name for letter, name in _COMPACT.items() for spelling in (letter, letter.upper())}
+
+REASONS: Final = {
+    100: b"Trying", 180: b"Ringing", 181: b"Call Is Being Forwarded", 182: b"Queued", 183: b"Session Progress",
+    200: b"OK", 202: b"Accepted", 300: b"Multiple Choices", 301: b"Moved Permanently", 302: b"Moved Temporarily",
+    305: b"Use Proxy", 380: b"Alternative Service", 400: b"Bad Request", 401: b"Unauthorized",
+    402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
+    406: b"Not Acceptable", 407: b"Proxy Authentication Required", 408: b"Request Timeout", 410: b"Gone",
+    413: b"Request Entity Too Large", 414: b"Request-URI Too Long", 415: b"Unsupported Media Type",
+    416: b"Unsupported URI Scheme", 420: b"Bad Extension", 421: b"Extension Required", 
+    422: b"Session Interval Too Small",
+    423: b"Interval Too Brief", 430: b"Flow Failed", 439: b"First Hop Lacks Outbound Support",
+    440: b"Max-Breadth Exceeded", 480: b"Temporarily Unavailable", 481: b"Call/Transaction Does Not Exist",
+    482: b"Loop Detected", 483: b"Too Many Hops", 484: b"Address Incomplete", 485: b"Ambiguous", 486: b"Busy Here",
+    487: b"Request Terminated", 488: b"Not Acceptable Here", 491: b"Request Pending", 493: b"Undecipherable",
+    500: b"Server Internal Error", 501: b"Not Implemented", 502: b"Bad Gateway", 503: b"Service Unavailable",
+    504: b"Server Time-out", 505: b"Version Not Supported", 513: b"Message Too Large", 600: b"Busy Everywhere",
+    603: b"Decline", 604: b"Does Not Exist Anywhere", 606: b"Not Acceptable",
+}  # fmt: skip
+
+# Request-Line = Method SP Request-URI SP SIP-Version; the URI is held against its grammar when it is used
+_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([^ \t\r\n]+) (?i:SIP)/([0-9]+\.[0-9]+)")
+# Status-Line = SIP-Version SP Status-Code SP Reason-Phrase; a missing last space is tolerated
+_STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: ([^\r\n]*))?")
+_LINE_BREAK = re.compile(rb"\r\n(?![ \t])")  # not one that folds a header
+_METHOD_GUESS = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
+
+
+def canonical_name(raw: bytes) -> str:
+    """The name by which the code knows a header: long form, lower case. A malformed name keeps its bytes."""
+    name = _CANONICAL.get(raw)
+    if name is None:
+        stripped = raw.rstrip(b" \t")  # HCOLON = *( SP / HTAB ) ":" SWS
+        name = _CANONICAL.get(stripped) or _COMPACT.get(stripped.lower()) or stripped.lower().decode("latin-1")
+    return name
+
+
+class Message:
+    """What requests and responses share: the list of header lines and the ways to read and change it."""
+
+    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "lines", "names")
+
+    def __init__(self, names: list[str], lines: list[bytes], body: bytes = b"") -> None:
+        self.names = names
+        self.lines = lines
+        self.body = body
+        self._via: Via | None = None
+        self._cseq: CSeq | None = None
+        self._from: NameAddr | None = None
+        self._to: NameAddr | None = None
+
+    # --- reading
+
+    def get(self, name: str) -> bytes | None:
+        """The value of the first header of this name, unfolded and stripped; None where there is none."""
+        try:
+            line = self.lines[self.names.index(name)]
+        except ValueError:
+            return None
+        return _value(line)
+
+    def all(self, name: str) -> list[bytes]:
+        """The value of each header line of this name, in order, lists not split."""
+        if name not in self.names:
+            return []
+        return [_value(line) for known, line in zip(self.names, self.lines, strict=True) if known == name]
+
+    def values(self, name: str) -> list[bytes]:
+        """Each value of this header, in order: lines joined, lists split at commas."""
+        found: list[bytes] = []
+        for value in self.all(name):
+            if b"," in value:
+                found.extend(part for part in split_commas(value) if part)
+            elif value:
+                found.append(value)
+        return found
+
+    def count(self, name: str) -> int:
+        return self.names.count(name)
+
+    @property
+    def call_id(self) -> bytes:
+        """The Call-ID, empty where it is missing."""
+        return self.get("call-id") or b""
+
+    @property
+    def via(self) -> Via:
+        """The top Via."""
+        if self._via is None:
+            value = self.get("via")
+            if value is None:
+                raise SipError("Via missing")
+            self._via = parse_via(next(split_commas(value)) if b"," in value else value)
+        return self._via
+
+    @property
+    def cseq(self) -> CSeq:
+        if self._cseq is None:
+            self._cseq = parse_cseq(self._need("cseq", "CSeq"))
+        return self._cseq
+
+    @property
+    def from_(self) -> NameAddr:
+        if self._from is None:
+            self._from = parse_name_addr(self._need("from", "From"), "From")
+        return self._from
+
+    @property
+    def to(self) -> NameAddr:
+        if self._to is None:
+            self._to = parse_name_addr(self._need("to", "To"), "To")
+        return self._to
+
+    def _need(self, name: str, written: str) -> bytes:
+        value = self.get(name)
+        if value is None:
+            raise SipError(f"{written} missing")
+        return value
+
+    # --- changing
+
+    def set(self, name: str, line: bytes) -> None:
+        """Put this whole header line where the first of its name stands, else at the end; drop further ones."""
+        self._forget(name)
+        if name not in self.names:
+            self.names.append(name)
+            self.lines.append(line)
+            return
+        first = self.names.index(name)
+        self.lines[first] = line
+        for index in range(len(self.names) - 1, first, -1):
+            if self.names[index] == name:
+                del self.names[index], self.lines[index]
+
+    def add_first(self, name: str, line: bytes) -> None:
+        """Put this whole header line before the first of its name, else right behind the Vias."""
+        self._forget(name)
+        try:
+            index = self.names.index(name)
+        except ValueError:
+            index = 0
+            while index < len(self.names) and self.names[index] == "via":
+                index += 1
+        self.names.insert(index, name)
+        self.lines.insert(index, line)
+
+    def append(self, name: str, line: bytes) -> None:
+        """Put this whole header line at the end."""
+        self._forget(name)
+        self.names.append(name)
+        self.lines.append(line)
+
+    def remove(self, name: str) -> None:
+        """Drop every header of this name."""
+        self._forget(name)
+        while name in self.names:
+            index = self.names.index(name)
+            del self.names[index], self.lines[index]
+
+    def pop_value(self, name: str) -> None:
+        """Drop the first value of this header: its line, or the part before the first comma."""
+        self._forget(name)
+        index = self.names.index(name)
+        line = self.lines[index]
+        if b"," in line:
+            rest = list(split_commas(_value(line)))[1:]
+            if rest:
+                self.lines[index] = line[: line.index(b":")] + b": " + b", ".join(rest)
+                return
+        del self.names[index], self.lines[index]
+
+    def replace_top_via(self, value: bytes) -> None:
+        """Write another value over the top Via; values behind a comma in its line stay."""
+        index = self.names.index("via")
+        line = self.lines[index]
+        if b"," in line:
+            value = b", ".join([value, *list(split_commas(_value(line)))[1:]])
+        self.lines[index] = b"Via: " + value
+        self._via = None
+
+    def _forget(self, name: str) -> None:
+        if name == "via":
+            self._via = None
+        elif name == "to":
+            self._to = None
+        elif name == "from":
+            self._from = None
+        elif name == "cseq":
+            self._cseq = None
+
+
+class Request(Message):
+    """A request. ``defect`` is set where the start line is wrong but an answer can still be sent."""
+
+    __slots__ = ("defect", "method", "uri")
+
+    def __init__(self, method: bytes, uri: bytes, names: list[str], lines: list[bytes], body: bytes = b"") -> None:
+        super().__init__(names, lines, body)
+        self.method = method
+        self.uri = uri
+        self.defect: SipError | None = None
+
+    @classmethod
+    def build(cls, method: bytes, uri: bytes, *lines: bytes, body: bytes = b"") -> Self:
+        """A new request of these whole header lines; Content-Length is added."""
+        all_lines = [*lines, b"Content-Length: %d" % len(body)]
+        return cls(method, uri, [canonical_name(line[: line.index(b":")]) for line in all_lines], all_lines, body)
+
+    def copy(self) -> Request:
+        """A copy to change and send on; parsed parts that forwarding leaves alone are kept."""
+        other = Request(self.method, self.uri, self.names.copy(), self.lines.copy(), self.body)
+        other._cseq, other._from, other._to = self._cseq, self._from, self._to
+        return other
+
+    def __bytes__(self) -> bytes:
+        return b"\r\n".join([b"%s %s SIP/2.0" % (self.method, self.uri), *self.lines, b"", self.body])
+
+
+class Response(Message):
+    """A response."""
+
+    __slots__ = ("reason", "status")
+
+    def __init__(
+        self, status: int, reason: bytes, names: list[str], lines: list[bytes], body: bytes = b""
+    ) -> None:
+        super().__init__(names, lines, body)
+        self.status = status
+        self.reason = reason
+
+    def copy(self) -> Response:
+        other = Response(self.status, self.reason, self.names.copy(), self.lines.copy(), self.body)
+        other._cseq, other._from, other._to = self._cseq, self._from, self._to
+        return other
+
+    def __bytes__(self) -> bytes:
+        return b"\r\n".join([b"SIP/2.0 %d %s" % (self.status, self.reason), *self.lines, b"", self.body])
+
+
+_COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
+
+
+def respond(request: Request, status: int, reason: bytes = b"", to_tag: bytes = b"", *extra: bytes) -> Response:
+    """A server's response to a request (§8.2.6): Via, From, To, Call-ID and CSeq copied, ``extra`` lines added.
+
+    ``to_tag`` is added to a To that has none yet; a 100 needs no tag.
+    """
+    names: list[str] = []
+    lines: list[bytes] = []
+    for name, line in zip(request.names, request.lines, strict=True):
+        if name in _COPIED:
+            if name == "to" and to_tag and b"tag" not in line.lower().rpartition(b">")[2]:
+                line = unfold(line) + b";tag=" + to_tag
+            names.append(name)
+            lines.append(line)
+        elif status == 100 and name == "timestamp":  # §8.2.6.1
+            names.append(name)
+            lines.append(line)
+    for line in extra:
+        names.append(canonical_name(line[: line.index(b":")]))
+        lines.append(line)
+    names.append("content-length")
+    lines.append(b"Content-Length: 0")
+    return Response(status, reason or REASONS.get(status, b"Unknown"), names, lines)
+
+
+def _value(line: bytes) -> bytes:
+    if b"\n" in line:
+        line = unfold(line)
+    return line[line.find(b":") + 1 :].strip()
+
+
+def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
+    """Parse start line and headers, without the blank line that ends them; the body is the framing's business.
+
+    Raises
+    ------
+    SipError
+        Where this is not a SIP message at all. A request that is merely wrong comes back with ``defect`` set, so
+        that it can be answered.
+    """
+    folded = b"\r\n " in head or b"\r\n\t" in head
+    lines = _LINE_BREAK.split(head) if folded else head.split(b"\r\n")
+    start = lines.pop(0)
+    if len(lines) > header_lines:
+        raise SipError("too many header lines")
+    names: list[str] = []
+    canonical = _CANONICAL.get
+    colonless = False
+    for line in lines:
+        colon = line.find(b":")
+        raw = line[:colon]
+        names.append(canonical(raw) or canonical_name(raw))
+        if colon < 1:
+            colonless = True
+    match = _REQUEST_LINE.fullmatch(start)
+    if match is not None:
+        request = Request(match[1], match[2], names, lines)
+        if match[3] != b"2.0":
+            request.defect = SipError("SIP version other than 2.0", 505)
+        elif colonless:
+            request.defect = SipError("header line without a name")
+        return request
+    match = _STATUS_LINE.fullmatch(start)
+    if match is not None:
+        if colonless or match[1] != b"2.0":
+            raise SipError("malformed response")
+        return Response(int(match[2]), match[3] or b"", names, lines)
+    guess = _METHOD_GUESS.match(start)
+    if guess is None or start[:4].upper() == b"SIP/" or b"sip/" not in start.lower():
+        raise SipError("neither a SIP request nor a response")
+    request = Request(guess[1], b"", names, lines)
+    request.defect = SipError("malformed Request-Line")
+    return request
+
+
+def is_token(text: bytes) -> bool:
+    return TOKEN_PATTERN.fullmatch(text) is not None

@@ -1,0 +1,103 @@
+"""SIP and SIPS URIs (RFC 3261 §19.1)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from engine.sip.errors import SipError
+from engine.sip.grammar import HOST
+
+# SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]
+# user = 1*( unreserved / escaped / user-unreserved )
+# user-unreserved = "&" / "=" / "+" / "$" / "," / ";" / "?" / "/"
+# "#" is outside the grammar, yet dialled (feature codes) and forwarded by every proxy in use.
+_USER = rb"[A-Za-z0-9\-_.!~*'()&=+$,;?/%#]+"
+_PASSWORD = rb"[A-Za-z0-9\-_.!~*'()&=+$,%]*"
+# uri-parameter = pname [ "=" pvalue ], paramchar = "[" / "]" / "/" / ":" / "&" / "+" / "$" / unreserved / escaped
+_PARAMCHARS = rb"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]+"
+_PARAMS = rb"(?:;" + _PARAMCHARS + rb"(?:=" + _PARAMCHARS + rb")?)*+"
+_HEADERS = rb"\?[A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]+"
+_SIP_URI = re.compile(
+    rb"(?i:(sips?)):(?:(" + _USER + rb")(?::(" + _PASSWORD + rb"))?@)?"
+    rb"(" + HOST + rb")(?::([0-9]{1,5}))?(" + _PARAMS + rb")(" + _HEADERS + rb")?"
+)
+_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:")
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNSAFE_IN_USER = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
+
+
+@dataclass(frozen=True, slots=True)
+class SipUri:
+    """A parsed URI. ``params`` holds names in lower case; ``host`` keeps the brackets of an IPv6 reference."""
+
+    scheme: bytes
+    user: bytes | None
+    password: bytes | None
+    host: bytes
+    port: int | None
+    params: dict[bytes, bytes | None] = field(default_factory=dict)
+    headers: bytes = b""
+
+    @property
+    def host_text(self) -> str:
+        """The host as an Address has it: lower case, IPv6 without brackets."""
+        return self.host.decode("ascii").strip("[]").lower()
+
+    def __bytes__(self) -> bytes:
+        text = self.scheme + b":"
+        if self.user is not None:
+            text += self.user + (b"" if self.password is None else b":" + self.password) + b"@"
+        text += self.host
+        if self.port is not None:
+            text += b":%d" % self.port
+        for name, value in self.params.items():
+            text += b";" + name if value is None else b";" + name + b"=" + value
+        return text + self.headers
+
+
+@lru_cache(maxsize=8192)
+def parse_uri(text: bytes) -> SipUri:
+    """Parse a SIP or SIPS URI. The result is shared between calls: don't change its ``params``.
+
+    Raises
+    ------
+    SipError
+        400 where the grammar is broken, 416 for a scheme that isn't ours (RFC 3261 §8.2.2.1).
+    """
+    match = _SIP_URI.fullmatch(text)
+    if match is None:
+        scheme = _SCHEME.match(text)
+        if scheme is not None and scheme[0].lower() not in (b"sip:", b"sips:"):
+            raise SipError("unknown URI scheme", 416)
+        raise SipError("malformed URI")
+    scheme_, user, password, host, port, params, headers = match.groups()
+    if b"%" in text and _BAD_ESCAPE.search(text):
+        raise SipError("malformed escape in URI")
+    if port is not None and int(port) > 65_535:
+        raise SipError("port in URI above 65535")
+    table: dict[bytes, bytes | None] = {}
+    if params:
+        for param in params[1:].split(b";"):
+            name, equal, value = param.partition(b"=")
+            table.setdefault(name.lower(), value if equal else None)
+    return SipUri(scheme_.lower(), user, password, host, int(port) if port else None, table, headers or b"")
+
+
+def unescape(text: bytes) -> bytes:
+    """Replace %HH by the byte it stands for (§19.1.2), for comparing; never to build a message from."""
+    return _ESCAPE.sub(lambda match: bytes((int(match[1], 16),)), text)
+
+
+def escape_user(text: bytes) -> bytes:
+    """Escape what may not stand in the user part of a URI."""
+    return _UNSAFE_IN_USER.sub(lambda match: b"%%%02X" % match[0][0], text)
+
+
+def host_port(host: str, port: int) -> bytes:
+    """``host:port`` as it stands in a URI or Via: IPv6 in brackets."""
+    if ":" in host:
+        return b"[%s]:%d" % (host.encode("ascii"), port)
+    return b"%s:%d" % (host.encode("ascii"), port)
