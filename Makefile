@@ -1,0 +1,65 @@
+# Two commands matter: `make demo` and `make test`. Both install what they need into .venv first, which takes a
+# moment once and nothing when it is already there.
+
+PYTHON ?= python3
+PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+PYTEST_ARGS ?= -n auto
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench bench-peers peers clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.run-installed ## Simulate the seed topology: ten calls a second, a node dies and returns
+	.venv/bin/siptwin simulate seed
+
+test: .venv/.test-installed peers ## Run the tests
+	.venv/bin/pytest $(PYTEST_ARGS)
+
+lint: .venv/.test-installed ## Check style and types
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+format: .venv/.test-installed ## Put sources into the house style
+	.venv/bin/ruff check --fix
+	.venv/bin/ruff format
+
+bench: .venv/.run-installed bench-peers ## Measure siptwin beside Kamailio (minutes; see benchmarks/README.md)
+	.venv/bin/python -m benchmarks.signalling
+	.venv/bin/python -m benchmarks.node_death
+	.venv/bin/python -m benchmarks.simulation
+
+# A stamp says that an installation ended well; a new pyproject.toml makes it stale.
+.venv/.made:
+	$(PYTHON) -m venv .venv || { echo 'no venv: install it first (Debian: apt-get install python3-venv)' >&2; exit 1; }
+	$(PIP_INSTALL) --upgrade 'pip>=24'
+	@touch $@
+
+.venv/.run-installed: pyproject.toml .venv/.made
+	$(PIP_INSTALL) --editable '.[fast,parquet]'
+	@touch $@
+
+.venv/.test-installed: pyproject.toml .venv/.made
+	$(PIP_INSTALL) --editable '.[test]'
+	@touch $@ .venv/.run-installed
+
+# Debian packages that some tests or benchmarks talk to: $(call debian,COMMAND,PACKAGE,WHAT IS MISSED)
+define debian
+@if command -v $(1) >/dev/null; then :; \
+elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  echo 'installing $(2)'; \
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2); } \
+    >/dev/null || echo 'could not install $(2): $(3)' >&2; \
+else echo '$(1) not found and not root: $(3) (Debian: apt-get install $(2))' >&2; fi
+endef
+
+peers:
+	$(call debian,sipp,sip-tester,tests that need SIPp will be skipped)
+
+bench-peers: peers
+	$(call debian,kamailio,kamailio,there is nothing to measure against)
+
+clean: ## Remove .venv and everything generated
+	rm -rf .venv build dist results ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
