@@ -122,7 +122,7 @@ class StreamFramer:
 
 
 class BoundaryLostError(SipError):
-    """Where the next message of a stream begins is unknown. ``messages`` came before; ``culprit`` can be answered."""
+    """Where the next message begins is unknown. ``messages`` came before; ``culprit`` can be answered."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ REASONS: Final = {
     402: b"Payment Required", 403: b"Forbidden", 404: b"Not Found", 405: b"Method Not Allowed",
     406: b"Not Acceptable", 407: b"Proxy Authentication Required", 408: b"Request Timeout", 410: b"Gone",
     413: b"Request Entity Too Large", 414: b"Request-URI Too Long", 415: b"Unsupported Media Type",
-    416: b"Unsupported URI Scheme", 420: b"Bad Extension", 421: b"Extension Required", 
+    416: b"Unsupported URI Scheme", 420: b"Bad Extension", 421: b"Extension Required",
     422: b"Session Interval Too Small",
     423: b"Interval Too Brief", 430: b"Flow Failed", 439: b"First Hop Lacks Outbound Support",
     440: b"Max-Breadth Exceeded", 480: b"Temporarily Unavailable", 481: b"Call/Transaction Does Not Exist",

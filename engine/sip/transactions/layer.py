@@ -1,0 +1,157 @@
+"""Matching messages to transactions (RFC 3261 §17.1.3, §17.2.3), and the tables of those that live."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.boundary import Effect, Flow
+from engine.config import TimersConfig
+from engine.sip.headers import MAGIC_COOKIE
+from engine.sip.message import Request, Response
+from engine.sip.transactions import tables
+from engine.sip.transactions.timing import Durations
+from engine.sip.transactions.transaction import (
+    ClientKey,
+    ClientTransaction,
+    ClientUser,
+    ServerKey,
+    ServerTransaction,
+)
+from engine.timers import TimerQueue
+
+
+class TransactionUser(Protocol):
+    """What stands above the layer: a proxy core, or a user agent's."""
+
+    def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        """A new request, CANCEL included, ACK not."""
+        ...
+
+    def on_ack(self, request: Request, flow: Flow, now: float) -> None:
+        """An ACK that belongs to no failed INVITE: the one that ends the three-way hand-shake of a 2xx."""
+        ...
+
+    def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
+        """A response to nothing that was sent from here, or to something long forgotten."""
+        ...
+
+
+class TransactionLayer:
+    """All transactions of one machine.
+
+    ``out`` is the list to which the machine's effects are added; ``reliable`` tells of an interface's name whether
+    its transport retransmits by itself.
+    """
+
+    __slots__ = ("_clients", "_lossy", "_reliable", "_servers", "_streamed", "_user", "out", "timers")
+
+    def __init__(
+        self,
+        user: TransactionUser,
+        out: list[Effect],
+        timers: TimerQueue,
+        config: TimersConfig,
+        reliable: Callable[[str], bool],
+    ) -> None:
+        self._user = user
+        self.out = out
+        self.timers = timers
+        self._reliable = reliable
+        self._lossy = Durations(config, reliable=False)
+        self._streamed = Durations(config, reliable=True)
+        self._servers: dict[ServerKey, ServerTransaction] = {}
+        self._clients: dict[ClientKey, ClientTransaction] = {}
+
+    def receive(self, message: Request | Response, flow: Flow, now: float) -> None:
+        """A valid message came in on ``flow``; a request's top Via bears received and rport already."""
+        if isinstance(message, Response):
+            self._receive_response(message, flow, now)
+            return
+        method = message.method
+        key = server_key(message)
+        transaction = self._servers.get(key)
+        if transaction is not None:
+            if method != b"ACK":
+                transaction.step(tables.REQUEST, now)
+            elif transaction.state == tables.ACCEPTED:
+                self._user.on_ack(message, flow, now)  # §17.2.3 of RFC 3261 would want a branch of its own here
+            else:
+                transaction.step(tables.ACK, now)
+        elif method == b"ACK":
+            self._user.on_ack(message, flow, now)
+        else:
+            durations = self._streamed if self._reliable(flow.interface) else self._lossy
+            transaction = ServerTransaction(self, message, flow, durations, key)
+            self._servers[key] = transaction
+            self._user.on_request(transaction, now)
+
+    def _receive_response(self, response: Response, flow: Flow, now: float) -> None:
+        transaction = self._clients.get((response.via.branch, response.cseq.method))
+        if transaction is None:
+            self._user.on_stray_response(response, flow, now)
+        else:
+            transaction.receive(response, now)
+
+    def send(self, request: Request, flow: Flow, user: ClientUser, now: float) -> ClientTransaction:
+        """Send a request, whose top Via bears a branch of its own, and see it through."""
+        durations = self._streamed if self._reliable(flow.interface) else self._lossy
+        key = (request.via.branch, request.method)
+        transaction = ClientTransaction(self, request, flow, durations, user, key)
+        self._clients[key] = transaction
+        transaction.begin(now)
+        return transaction
+
+    def invite_of(self, cancel: Request) -> ServerTransaction | None:
+        """The INVITE transaction that this CANCEL means (§9.2)."""
+        return self._servers.get(server_key(cancel, b"INVITE"))
+
+    def unreachable(self, flow: Flow, reason: str, now: float) -> None:
+        """What was sent on this flow cannot arrive: every open client transaction there has failed.
+
+        The search is linear in the open transactions; it happens once per ICMP error and changes nothing for those
+        that were answered.
+        """
+        waiting = (tables.CALLING, tables.TRYING)
+        for transaction in [
+            open_
+            for open_ in self._clients.values()
+            if open_.state in waiting and open_.flow.peer == flow.peer and open_.flow.interface == flow.interface
+        ]:
+            transaction.unreachable(reason, now)
+
+    def forget_client(self, transaction: ClientTransaction) -> None:
+        self._clients.pop(transaction.key, None)
+
+    def forget_server(self, transaction: ServerTransaction) -> None:
+        self._servers.pop(transaction.key, None)
+
+    @property
+    def servers(self) -> int:
+        """How many server transactions live."""
+        return len(self._servers)
+
+    def __len__(self) -> int:
+        return len(self._servers) + len(self._clients)
+
+
+def server_key(request: Request, method: bytes = b"") -> ServerKey:
+    """What identifies the server transaction of a request, or with ``method`` of another one in its place.
+
+    §17.2.3: branch, sent-by and method, where the branch has the magic cookie; else the matching of RFC 2543 by
+    Request-URI, tags, Call-ID, CSeq number and top Via. ACK matches its INVITE.
+    """
+    if not method:
+        method = request.method
+    if method == b"ACK":
+        method = b"INVITE"
+    via = request.via
+    branch = via.params.get(b"branch") or b""
+    if branch[:7] == MAGIC_COOKIE and len(branch) > 7:
+        return (branch, via.host, b"%d" % (via.port or 0), method)
+    # An ACK's To tag is the response's, so it is left out for INVITE and ACK (§17.2.3 has it checked against the
+    # response sent; Call-ID and CSeq make a mistake of that kind harmless).
+    to_tag = b"" if method == b"INVITE" else request.to.tag
+    number = b"%d" % request.cseq.number
+    top = next(iter(request.values("via")))
+    return (request.uri, to_tag, request.from_.tag, request.call_id, number, top, method)

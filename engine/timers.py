@@ -1,0 +1,64 @@
+"""All the timers of one machine in one heap, cheap to arm and free to cancel.
+
+A call sets a dozen timers and nearly none of them fires, so nothing is ever taken out of the heap: a thing that is
+armed later than its entry stays where it is and is put back when the entry comes up; one that is disarmed is
+dropped then. Each thing has at most one live entry, so the heap is bounded by the number of things.
+"""
+
+from __future__ import annotations
+
+from heapq import heappop, heappush
+
+from engine.boundary import NEVER
+
+
+class Timed:
+    """Something with one deadline. Subclasses say in ``fire`` what happens when it comes."""
+
+    __slots__ = ("due", "queued")
+
+    def __init__(self) -> None:
+        self.due = NEVER
+        self.queued = NEVER  # when the earliest heap entry of this thing comes up
+
+    def fire(self, now: float) -> None:
+        raise NotImplementedError
+
+
+class TimerQueue:
+    """The deadlines of many things; the machine's own deadline is the earliest of them."""
+
+    __slots__ = ("_count", "_heap")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Timed]] = []
+        self._count = 0  # breaks ties in the order of arming, so that runs are reproducible
+
+    def arm(self, thing: Timed, due: float) -> None:
+        """Let ``thing`` fire at ``due`` (seconds, on the machine's clock); NEVER disarms it."""
+        thing.due = due
+        if due < thing.queued:
+            thing.queued = due
+            self._count += 1
+            heappush(self._heap, (due, self._count, thing))
+
+    def deadline(self) -> float:
+        """When to call ``fire_due`` next. It may be early (a thing was re-armed since), never late."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def fire_due(self, now: float) -> None:
+        """Fire everything that is due, in the order of the deadlines."""
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            queued, _, thing = heappop(heap)
+            if queued != thing.queued:
+                continue  # an earlier entry took over
+            thing.queued = NEVER
+            if thing.due <= now:
+                thing.due = NEVER
+                thing.fire(now)
+            elif thing.due < NEVER:
+                self.arm(thing, thing.due)
+
+    def __len__(self) -> int:
+        return len(self._heap)
