@@ -50,10 +50,14 @@ class ProbeConfig:
 class PassiveConfig:
     """What calls themselves tell about a node, between two probes."""
 
-    suspect_after_s: float = 0.2  # a node that owes a first answer for so long is passed over while others can serve
+    suspect_after_s: float = (
+        0.2  # a node that owes a first answer for so long is passed over while others can serve
+    )
     down_after: int = 3  # attempts in a row without any answer until the node is down
     believe_icmp: bool = True  # port unreachable: the process is gone, down at once
-    retry_after_cap_s: float = 10.0  # FreeSWITCH always says 300 when full, though a channel may be free in a second
+    retry_after_cap_s: float = (
+        10.0  # FreeSWITCH always says 300 when full, though a channel may be free in a second
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +72,8 @@ class NodeConfig:
     groups: tuple[str, ...] = ("fs",)
     weight: int = 1
     priority: int = 0  # higher is tried first
-    resources: Mapping[str, int] = _EMPTY  # channels by name, for example {"pstn": 500, "conf": 100}
+    # channels by name, for example {"pstn": 500, "conf": 100}
+    resources: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
     enabled: bool = True
 
 
@@ -93,7 +98,7 @@ class PolicyConfig:
     """
 
     use: str = "least_loaded"
-    options: Mapping[str, Any] = _EMPTY
+    options: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

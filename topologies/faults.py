@@ -1,0 +1,95 @@
+"""What goes wrong in a scenario, and when; and the orders that an operator gives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import Field
+
+from topologies.base import Positive, Seconds, Section, Share
+
+_BETWEEN = "Two places, as in links:."
+
+
+class _At(Section):
+    at_s: Seconds = Field(description="When, in seconds from the scenario's start.")
+
+
+class ProcessFault(_At):
+    """kill: the process is gone, its port closed. freeze: it answers nothing, its socket stays. thaw: it wakes."""
+
+    kind: Literal["kill", "freeze", "thaw"] = Field(description="kill, freeze or thaw.")
+    target: str = Field(description="An edge, a node, or a group of nodes.")
+
+
+class Start(_At):
+    """A killed process is started again, with empty memory."""
+
+    kind: Literal["start"] = Field(description="start.")
+    target: str = Field(description="An edge, a node, or a group of nodes.")
+    keep_registrations: bool = Field(
+        default=False,
+        description="Whether a node still knows its registrations, as FreeSWITCH does from its SQLite file.",
+    )
+
+
+class Flap(_At):
+    """Killed and started again, over and over: down for the first half of each period."""
+
+    kind: Literal["flap"] = Field(description="flap.")
+    target: str = Field(description="An edge, a node, or a group of nodes.")
+    period_s: Positive = Field(default=10.0, description="From one kill to the next.")
+    times: int = Field(default=3, ge=1, description="How many times.")
+
+
+class Slow(_At):
+    """A node takes longer over everything."""
+
+    kind: Literal["slow"] = Field(description="slow.")
+    target: str = Field(description="An edge, a node, or a group of nodes.")
+    delay_s: Positive = Field(description="What every input waits before it is looked at.")
+
+
+class LoadFault(_At):
+    """normal: slow no more. full: a node answers 503 to new calls. not_full: it takes calls again."""
+
+    kind: Literal["normal", "full", "not_full"] = Field(description="normal, full or not_full.")
+    target: str = Field(description="A node or a group of nodes; normal also an edge.")
+
+
+class Partition(_At):
+    """Nothing passes between two places."""
+
+    kind: Literal["partition"] = Field(description="partition.")
+    between: tuple[str, str] = Field(description=_BETWEEN)
+    one_way: bool = Field(default=False, description="Only what the first sends to the second is stopped.")
+
+
+class Loss(_At):
+    """Packets between two places are lost, besides what the link itself loses."""
+
+    kind: Literal["loss"] = Field(description="loss.")
+    between: tuple[str, str] = Field(default=("*", "*"), description=_BETWEEN)
+    share: Share = Field(description="Share of packets lost; 0 ends it.")
+
+
+class Heal(_At):
+    """Partitions and losses between two places end."""
+
+    kind: Literal["heal"] = Field(description="heal.")
+    between: tuple[str, str] = Field(default=("*", "*"), description=_BETWEEN)
+
+
+class Order(_At):
+    """An operator's order about a node, to the edges that serve it."""
+
+    kind: Literal["drain", "resume", "disable", "enable"] = Field(description="drain, resume, disable or enable.")
+    target: str = Field(description="A node or a group of nodes.")
+    edges: tuple[str, ...] = Field(
+        default=("edges",), min_length=1, description="Edges that get the order; default: all."
+    )
+
+
+Fault: TypeAlias = Annotated[
+    ProcessFault | Start | Flap | Slow | LoadFault | Partition | Loss | Heal | Order, Field(discriminator="kind")
+]

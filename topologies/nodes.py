@@ -1,0 +1,140 @@
+"""FreeSWITCH nodes: where the real ones are, and how the modelled ones behave."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from engine.boundary import Transport
+from engine.config import NodeConfig
+from topologies.base import Host, Port, Seconds, Section, Table, default_of, pairs
+from topologies.errors import RefusedError
+
+_RANGE = re.compile(r"\s*(\d{1,15})\s*-\s*(\d{1,15})\s*")
+_REMEDY = "write a range such as 1000-1019 (1000-1000 for one user), or a count"
+
+
+def _compact_users(given: Any) -> Any:
+    if isinstance(given, bool):
+        raise RefusedError(f"{given!r} names no users", _REMEDY)
+    if isinstance(given, int):
+        return {"first": 1000, "last": 999 + given}
+    if isinstance(given, str):
+        match = _RANGE.fullmatch(given)
+        if match is None:
+            raise RefusedError(f"{given!r} names no users", _REMEDY)
+        return {"first": match[1], "last": match[2]}
+    return given
+
+
+class UserRange(Section):
+    """Users with consecutive numbers for names. Short forms: ``1000-1019``, or a count (from 1000 on)."""
+
+    first: int = Field(default=1000, ge=0, description="First user.")
+    last: int = Field(default=1019, description="Last user, included.")
+
+    @model_validator(mode="after")
+    def _in_order(self) -> UserRange:
+        if not 0 <= self.last - self.first < 1_000_000:
+            raise RefusedError(
+                f"{self.first}-{self.last} is no range of users", "write 1 to 1000000 users, lowest first"
+            )
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(str(number) for number in range(self.first, self.last + 1))
+
+    def __len__(self) -> int:
+        return self.last - self.first + 1
+
+
+class Accounts(UserRange):
+    """Users that a node knows, with one password for all."""
+
+    password: str = Field(default="1234", description="Their password (FreeSWITCH's default_password).")
+
+
+Users = Annotated[UserRange, BeforeValidator(_compact_users)]
+
+
+class FreeSwitchModel(Section):
+    """How a modelled FreeSWITCH behaves, in simulation and rehearsal; without meaning for a real one."""
+
+    version: Literal["1.10.12", "1.11.2"] = Field(
+        default="1.10.12", description="A full 1.10.12 answers 503 to OPTIONS, a full 1.11.2 answers 200."
+    )
+    max_sessions: int = Field(
+        default=1000, ge=1, description="Sessions (call legs) at once; above it INVITE gets 503."
+    )
+    startup_s: Seconds = Field(
+        default=1.6, description="From the start of its process to its first 200 to OPTIONS."
+    )
+    reply_delay_s: Seconds = Field(default=0.002, description="Time that it takes over each first response.")
+    ring_delay_s: Seconds = Field(default=0.0, description="From INVITE to 180, besides reply_delay_s.")
+    answer_delay_s: Seconds = Field(
+        default=0.0, description="From 180 to 200 for the extensions that it answers itself."
+    )
+    auth: bool = Field(default=False, description="Whether it challenges INVITEs; REGISTER is always challenged.")
+    domain: Host | None = Field(
+        default=None, description="Its SIP domain and digest realm; default: the host asked for."
+    )
+    users: Annotated[Accounts, BeforeValidator(_compact_users)] = Field(
+        default=Accounts(), description="Its users: first:, last: and password:, or a range such as 1000-1019."
+    )
+    force_expires_s: int = Field(
+        default=180, ge=1, description="Expiry that every registration is granted, in seconds."
+    )
+
+
+def _compact_resources(given: Any) -> Any:
+    return pairs(given, remedy="write it as vm=100;conf=100;pstn=500") if isinstance(given, str) else given
+
+
+Channels = Annotated[int, Field(ge=0)]
+
+
+class Node(Section):
+    """One FreeSWITCH."""
+
+    host: Host = Field(description="IP address, or a name that resolves when it is served.")
+    port: Port = Field(default=default_of(NodeConfig, "port"), description="SIP port towards the edge.")
+    transport: Transport = Field(default=default_of(NodeConfig, "transport"), description="udp or tcp.")
+    interface: str | None = Field(
+        default=default_of(NodeConfig, "interface"),
+        description="Interface of the edge that faces it; default: the edge's first one of the same transport.",
+    )
+    groups: tuple[str, ...] = Field(
+        default=default_of(NodeConfig, "groups"),
+        min_length=1,
+        description="Groups it belongs to; policies choose by group.",
+    )
+    weight: int = Field(
+        default=default_of(NodeConfig, "weight"), ge=0, description="Its share of calls relative to others."
+    )
+    priority: int = Field(default=default_of(NodeConfig, "priority"), description="Higher is tried first.")
+    resources: Annotated[Table[Channels], BeforeValidator(_compact_resources)] = Field(
+        default=Table(),
+        description="Channels by name, {vm: 100, pstn: 500} or vm=100;pstn=500; none: not counted.",
+    )
+    enabled: bool = Field(
+        default=default_of(NodeConfig, "enabled"), description="Whether it takes calls from the start."
+    )
+    model: FreeSwitchModel = Field(default=FreeSwitchModel(), description="How its model behaves.")
+
+    def to_engine(self, name: str) -> NodeConfig:
+        """The engine's own form of it."""
+        return NodeConfig(
+            name=name,
+            host=self.host,
+            port=self.port,
+            transport=self.transport,
+            interface=self.interface,
+            groups=self.groups,
+            weight=self.weight,
+            priority=self.priority,
+            resources=self.resources,
+            enabled=self.enabled,
+        )
