@@ -1,0 +1,82 @@
+"""The two proxies, set up alike: two nodes in turn, Record-Route, probes each 5 s, failover."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from benchmarks.ground import NODES, PROXY, wait_until_it_answers
+from benchmarks.processes import PROXY_CORE, BenchmarkError, Program, require
+
+HERE = Path(__file__).parent
+ALLOCATOR = (
+    "tlsf"  # Kamailio's fastest: its default, qm, searches long lists and costs two to five times the CPU here
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What a benchmark asks of either proxy."""
+
+    policy: str = "round_robin"  # siptwin's; Kamailio always takes the nodes in turn
+    receive_buffer_bytes: int = 4 * 1024 * 1024
+    track_dialogs: bool = False  # siptwin always does; Kamailio's dialog module costs it memory and time
+
+
+def start_kamailio(folder: Path, setting: Setting) -> Program:
+    require("kamailio", "kamailio")
+    nodes = folder / "dispatcher.list"
+    nodes.write_text("".join(f"1 sip:{node} 0\n" for node in NODES))
+    command = ["kamailio", "-f", str(HERE / "kamailio.cfg"), "-DD", "-E", "-l", f"udp:{PROXY}"]
+    command += ["-m", "512", "-M", "64", "-x", ALLOCATOR, "-X", ALLOCATOR]
+    command += ["-b", str(setting.receive_buffer_bytes)]
+    command += ["-P", str(folder / "kamailio.pid"), "-Y", str(folder), "-A", f'DISPATCHER_LIST="{nodes}"']
+    if setting.track_dialogs:
+        command += ["-A", "WITH_DIALOG"]
+    return Program(command, core=PROXY_CORE, log=folder / "kamailio.log")
+
+
+def start_siptwin(folder: Path, setting: Setting) -> Program:
+    interface = {"transport": "udp", "host": PROXY.host, "port": PROXY.port}
+    topology = {
+        "description": "Two SIPp answerers behind one edge.",
+        "edges": {
+            "edge1": {
+                "interfaces": {"both": interface},
+                "policy": setting.policy,
+                "probe": {"interval_s": 5, "leave_after": 2, "return_after": 1},
+            }
+        },
+        "nodes": {
+            f"FS{number}": {"host": node.host, "port": node.port, "resources": {"pstn": 100_000}}
+            for number, node in enumerate(NODES, 1)
+        },
+    }
+    file = folder / "benchmark.yaml"
+    file.write_text(yaml.safe_dump(topology, sort_keys=False))
+    command = [sys.executable, "-m", "lab.cli", "serve", str(file)]
+    # The folder keeps the control socket away from that of an edge in service.
+    return Program(
+        command,
+        core=PROXY_CORE,
+        log=folder / "siptwin.log",
+        env={"XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(HERE.parent)},
+    )
+
+
+PROXIES: dict[str, Callable[[Path, Setting], Program]] = {"kamailio": start_kamailio, "siptwin": start_siptwin}
+
+
+def start_proxy(name: str, folder: Path, setting: Setting) -> Program:
+    """Start a proxy and wait until it answers."""
+    program = PROXIES[name](folder, setting)
+    try:
+        wait_until_it_answers(program, PROXY)
+    except BenchmarkError:
+        program.stop()
+        raise
+    return program
