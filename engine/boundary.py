@@ -97,7 +97,7 @@ class StreamClosed(NamedTuple):
 
 
 class Unreachable(NamedTuple):
-    """Something sent on this flow cannot arrive: ICMP port or host unreachable, connection refused, unknown name."""
+    """What was sent on this flow cannot arrive: ICMP unreachable, connection refused, unknown name."""
 
     flow: Flow
     reason: str
@@ -122,13 +122,21 @@ class AgentOrder(NamedTuple):
 
 
 class Reconfigure(NamedTuple):
-    """New settings, already checked as a whole; ``config`` is of the type that the machine was built from."""
+    """New settings, checked before; of the type that the machine takes (``engine.edge.EdgeSettings``)."""
 
-    config: object
+    settings: object
 
 
 Input: TypeAlias = (
-    Datagram | StreamOpened | StreamData | StreamClosed | Unreachable | NodeOrder | Drain | AgentOrder | Reconfigure
+    Datagram
+    | StreamOpened
+    | StreamData
+    | StreamClosed
+    | Unreachable
+    | NodeOrder
+    | Drain
+    | AgentOrder
+    | Reconfigure
 )
 
 

@@ -50,14 +50,14 @@ class ProbeConfig:
 class PassiveConfig:
     """What calls themselves tell about a node, between two probes."""
 
-    suspect_after_s: float = (
-        0.2  # a node that owes a first answer for so long is passed over while others can serve
-    )
-    down_after: int = 3  # attempts in a row without any answer until the node is down
+    # a node that owes a first answer for so long is passed over while others can serve
+    suspect_after_s: float = 0.2
+    # attempts in a row without any answer, and no other word from it for so long, until the node is down
+    down_after: int = 3
+    down_silence_s: float = 1.0
     believe_icmp: bool = True  # port unreachable: the process is gone, down at once
-    retry_after_cap_s: float = (
-        10.0  # FreeSWITCH always says 300 when full, though a channel may be free in a second
-    )
+    # FreeSWITCH always says 300 when full, though a channel may be free in a second
+    retry_after_cap_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,7 @@ class CallAdmitted(Note):
 
 @dataclass(frozen=True, slots=True)
 class DecisionTaken(Note):
-    """A node was chosen, or none could be: ``chosen`` is "" then. ``passed_over`` names each other candidate and why."""
+    """A node was chosen; ``chosen`` is "" where none could be. ``passed_over`` names the others with reasons."""
 
     level: ClassVar[Level] = Level.DEBUG
     call_id: str

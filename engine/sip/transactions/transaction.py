@@ -184,6 +184,11 @@ class ClientTransaction(_Transaction):
         self._failure = reason
         self.step(tables.UNREACHABLE, now)
 
+    def stop_resending(self) -> None:
+        """Don't repeat the request any more, though a late response is still welcome."""
+        self._resend_at = NEVER
+        self._arm()
+
     def _longer(self, interval: float) -> float:
         if self._table is tables.INVITE_CLIENT:
             return 2 * interval  # timer A doubles without a cap (§17.1.1.2)
@@ -237,6 +242,10 @@ class ServerTransaction(_Transaction):
         else:
             event = tables.SUCCESS if status < 300 else tables.FAILURE
         self.step(event, now, response)
+
+    def abandon(self) -> None:
+        """End without a final response, where none would be welcome any more (RFC 4320 §4.2)."""
+        self._enter(tables.TERMINATED, 0.0)
 
     def _act(self, action: str, response: Response | None, now: float) -> None:
         if action == tables.SEND_RESPONSE and response is not None:

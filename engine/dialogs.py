@@ -1,0 +1,74 @@
+"""Which calls stand, through which node: so that a channel taken at INVITE is given back at BYE, and only once."""
+
+from __future__ import annotations
+
+from engine.boundary import Effect
+from engine.nodes import Node
+from engine.notes import DialogEnded
+from engine.sip.message import Request
+from engine.timers import Timed, TimerQueue
+
+
+class Dialog(Timed):
+    """One confirmed dialog through a node of the pool, holding a channel there."""
+
+    __slots__ = ("_table", "began_at", "call_id", "callee_tag", "node", "resource")
+
+    def __init__(
+        self, table: DialogTable, call_id: bytes, callee_tag: bytes, node: Node, resource: str, began_at: float
+    ) -> None:
+        super().__init__()
+        self._table = table
+        self.call_id = call_id
+        self.callee_tag = callee_tag
+        self.node = node
+        self.resource = resource
+        self.began_at = began_at
+
+    def fire(self, now: float) -> None:
+        self._table.end(self, now, "lifetime")
+
+
+class DialogTable:
+    """The dialogs by Call-ID and the callee's tag: forks of one INVITE are dialogs of their own (§12.1).
+
+    A dialog ends by BYE, when its node says that it doesn't know it, or after ``lifetime_s``, for BYEs get lost.
+    """
+
+    __slots__ = ("_dialogs", "_lifetime_s", "_out", "_timers")
+
+    def __init__(self, out: list[Effect], timers: TimerQueue, lifetime_s: float) -> None:
+        self._out = out
+        self._timers = timers
+        self._lifetime_s = lifetime_s
+        self._dialogs: dict[tuple[bytes, bytes], Dialog] = {}
+
+    def begin(self, call_id: bytes, callee_tag: bytes, node: Node, resource: str, now: float) -> bool:
+        """A 2xx made a dialog, which takes over the channel that the attempt reserved.
+
+        False where the dialog stands already (a repeated 2xx).
+        """
+        key = (call_id, callee_tag)
+        if key in self._dialogs:
+            return False
+        dialog = Dialog(self, call_id, callee_tag, node, resource, now)
+        self._dialogs[key] = dialog
+        self._timers.arm(dialog, now + self._lifetime_s)
+        return True
+
+    def of(self, request: Request) -> Dialog | None:
+        """The dialog that an in-dialog request belongs to, whichever side sent it."""
+        call_id = request.call_id
+        return self._dialogs.get((call_id, request.to.tag)) or self._dialogs.get((call_id, request.from_.tag))
+
+    def end(self, dialog: Dialog, now: float, why: str) -> None:
+        """Forget the dialog and give its channel back. Harmless when it has ended before."""
+        if self._dialogs.pop((dialog.call_id, dialog.callee_tag), None) is None:
+            return
+        self._timers.arm(dialog, float("inf"))
+        dialog.node.give(dialog.resource)
+        call_id = dialog.call_id.decode("utf-8", "replace")
+        self._out.append(DialogEnded(call_id, dialog.node.name, dialog.resource, why, now - dialog.began_at))
+
+    def __len__(self) -> int:
+        return len(self._dialogs)

@@ -1,0 +1,283 @@
+"""The edge: one machine made of transactions, proxy, nodes, dialogs and a policy. Dispatch, and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from engine.boundary import (
+    Close,
+    Datagram,
+    Drain,
+    Effect,
+    Flow,
+    Input,
+    NodeOrder,
+    Reconfigure,
+    Send,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    Unreachable,
+)
+from engine.config import EdgeConfig, NodeConfig
+from engine.dialogs import DialogTable
+from engine.nodes import Node, NodeSnapshot, Pool
+from engine.nodes import state as node_state
+from engine.nodes.probes import Prober
+from engine.notes import MessageDropped, Overloaded, Reconfigured, RequestRefused
+from engine.policy import Policy
+from engine.proxy.admission import Admission
+from engine.proxy.core import ProxyCore
+from engine.proxy.forward import note_source
+from engine.proxy.here import Here
+from engine.sip.errors import SipError
+from engine.sip.framing import BoundaryLostError, StreamFramer, parse_datagram
+from engine.sip.message import Request, Response, respond
+from engine.sip.transactions import TransactionLayer
+from engine.sip.validate import validate_request, validate_response
+from engine.timers import TimerQueue
+
+
+class EdgeSettings(NamedTuple):
+    """What an edge is built from and can be given anew: its settings and the policy object that routes."""
+
+    config: EdgeConfig
+    policy: Policy
+
+
+class Edge:
+    """One edge. ``rng`` is its only source of randomness: seeded in simulation, the system's own in production."""
+
+    def __init__(self, settings: EdgeSettings, rng: random.Random) -> None:
+        config, policy = settings
+        self.config = config
+        self._out: list[Effect] = []
+        self._timers = TimerQueue()
+        self._here = Here(config.interfaces, config.domains)
+        self._pool = Pool(
+            self._node_flows(config), config.passive, config.probe, self._out, rng, self._node_changed
+        )
+        self._dialogs = DialogTable(self._out, self._timers, config.dialog_lifetime_s)
+        self._core = ProxyCore(config, policy, self._here, self._pool, self._dialogs, self._timers, self._out, rng)
+        self._admission = Admission(self._core)
+        interfaces = self._here.interfaces
+        self._layer = self._core.layer = TransactionLayer(
+            self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
+        )
+        self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
+        self._framers: dict[int, StreamFramer] = {}
+        self._overloaded = False
+
+    # --- Machine
+
+    def start(self, now: float) -> Sequence[Effect]:
+        for node in self._pool:
+            self._watch(node, now)
+        return self._drain_out()
+
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        if self._timers.deadline() <= now:
+            self._timers.fire_due(now)  # what was due before this happened comes before it
+        if isinstance(event, Datagram):
+            self._datagram(event.flow, event.data, now)
+        elif isinstance(event, StreamData):
+            self._stream_data(event.flow, event.data, now)
+        elif isinstance(event, StreamOpened):
+            self._framers[event.flow.stream] = self._framer()
+        elif isinstance(event, StreamClosed):
+            self._framers.pop(event.flow.stream, None)
+        elif isinstance(event, Unreachable):
+            self._unreachable(event, now)
+        elif isinstance(event, NodeOrder):
+            node = self._pool.order(event, now)
+            if node is not None and event.order in ("enable", "resume"):
+                self._prober.soon(node, now)
+        elif isinstance(event, Drain):
+            self._admission.draining = True
+        elif isinstance(event, Reconfigure) and isinstance(event.settings, EdgeSettings):
+            self._reconfigure(event.settings, now)
+        return self._drain_out()
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        self._timers.fire_due(now)
+        return self._drain_out()
+
+    def deadline(self) -> float:
+        return self._timers.deadline()
+
+    def _drain_out(self) -> Sequence[Effect]:
+        effects = self._out.copy()
+        self._out.clear()
+        return effects
+
+    # --- what came in
+
+    def _datagram(self, flow: Flow, data: bytes, now: float) -> None:
+        limits = self.config.limits
+        if len(data) > limits.message_bytes:
+            self._dropped(flow, "larger than the limit")
+            return
+        try:
+            message = parse_datagram(data, limits.header_lines)
+        except SipError as error:
+            self._dropped(flow, error.why)
+            return
+        if message is not None:
+            self._message(message, flow, now)
+
+    def _stream_data(self, flow: Flow, data: bytes, now: float) -> None:
+        framer = self._framers.get(flow.stream)
+        if framer is None:
+            framer = self._framers[flow.stream] = self._framer()
+        try:
+            messages = framer.feed(data)
+            lost: BoundaryLostError | None = None
+        except BoundaryLostError as error:
+            messages, lost = error.messages, error
+        if framer.pongs_due:
+            self._out.extend([Send(flow, b"\r\n")] * framer.pongs_due)
+            framer.pongs_due = 0
+        for message in messages:
+            self._message(message, flow, now)
+        if lost is not None:
+            if isinstance(lost.culprit, Request):
+                self._refuse(lost.culprit, flow, lost)
+            else:
+                self._dropped(flow, lost.why)
+            self._framers.pop(flow.stream, None)
+            self._out.append(Close(flow))
+
+    def _framer(self) -> StreamFramer:
+        return StreamFramer(self.config.limits.message_bytes, self.config.limits.header_lines)
+
+    def _message(self, message: Request | Response, flow: Flow, now: float) -> None:
+        if isinstance(message, Response):
+            try:
+                validate_response(message)
+            except SipError as error:
+                self._dropped(flow, f"response: {error.why}")
+                return
+            self._layer.receive(message, flow, now)
+            return
+        try:
+            validate_request(message)
+            back = note_source(message, flow)
+        except SipError as error:
+            self._refuse(message, flow, error)
+            return
+        if self._overload() and message.method not in (b"ACK", b"CANCEL", b"BYE"):  # these make room
+            retry_after = b"Retry-After: %d" % self.config.limits.retry_after_s
+            self._refuse(message, back, SipError("overloaded", 503), retry_after)
+            return
+        self._layer.receive(message, back, now)
+
+    def _overload(self) -> bool:
+        """Whether the bound of transactions is reached; its beginning and its end are told."""
+        bound = self.config.limits.server_transactions
+        reached = self._layer.servers >= bound
+        if reached != self._overloaded:
+            self._overloaded = reached
+            self._out.append(Overloaded("server transactions", bound, reached))
+        return reached
+
+    def _refuse(self, request: Request, flow: Flow, error: SipError, *lines: bytes) -> None:
+        """Answer without a transaction: nothing of a refused request is kept."""
+        source = f"{flow.peer[0]}:{flow.peer[1]}"
+        method = request.method.decode("ascii", "replace")
+        if request.method == b"ACK" or "via" not in request.names:
+            self._out.append(MessageDropped(source, error.why))
+            return
+        self._out.append(RequestRefused(source, method, error.status, error.why))
+        reason = b"" if error.status != 400 else b"Bad Request - " + error.why.encode("ascii", "replace")
+        response = respond(request, error.status, reason, self._core.tag(), *lines)
+        self._out.append(Send(flow, bytes(response)))
+
+    def _dropped(self, flow: Flow, why: str) -> None:
+        self._out.append(MessageDropped(f"{flow.peer[0]}:{flow.peer[1]}", why))
+
+    def _unreachable(self, event: Unreachable, now: float) -> None:
+        node = self._pool.at(event.flow.peer)
+        if node is not None:
+            self._pool.unreachable(node, now, event.reason)
+        self._layer.unreachable(event.flow, event.reason, now)
+
+    # --- nodes
+
+    def _node_flows(self, config: EdgeConfig) -> list[tuple[NodeConfig, Flow]]:
+        return [
+            (node, Flow(self._here.interface_for(node.transport, node.interface).name, (node.host, node.port)))
+            for node in config.nodes
+        ]
+
+    def _watch(self, node: Node, now: float) -> None:
+        self._prober.watch(node, self._here.interfaces[node.flow.interface], now)
+
+    def _node_changed(self, node: Node, now: float) -> None:
+        if node.state == node_state.DOWN:
+            for branch in list(self._core.attempts_at(node)):
+                branch.node_down(now)
+        elif node.state in (node_state.SUSPECT, node_state.RETURNING):
+            self._prober.soon(node, now)
+
+    # --- operators
+
+    def _reconfigure(self, settings: EdgeSettings, now: float) -> None:
+        """Take over new settings. Calls under way go on under the policy that began them.
+
+        Interfaces and transaction timers stay as they are: their host must not offer settings that change them
+        (``needs_restart``).
+        """
+        config, policy = settings
+        changes = _changes(self.config, config)
+        before = {node.name: node for node in self._pool}
+        self.config = self._core.config = config
+        self._core.policy = policy
+        self._core.policy_name = config.policy.use
+        self._pool.passive, self._pool.probe = config.passive, config.probe
+        self._pool.replace(self._node_flows(config))
+        after = {node.name: node for node in self._pool}
+        for name, node in before.items():
+            if after.get(name) is not node:
+                self._prober.forget(node)
+        for node in after.values():
+            if node.probe is None:
+                self._watch(node, now)
+        self._out.append(Reconfigured(config.name, changes))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing would be lost by stopping: no dialog stands and no request waits for its answer."""
+        return not self._dialogs and not self._core.open_attempts
+
+    def open_transactions(self) -> int:
+        return len(self._layer)
+
+    def open_dialogs(self) -> int:
+        return len(self._dialogs)
+
+    def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
+        return self._pool.snapshot(now)
+
+
+def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
+    """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
+    for name in ("name", "interfaces", "timers", "domains", "dialog_lifetime_s"):
+        if getattr(before, name) != getattr(after, name):
+            return f"{name} changed, which takes a restart"
+    return ""
+
+
+def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
+    old = {node.name: node for node in before.nodes}
+    new = {node.name: node for node in after.nodes}
+    changes = [f"node {name} removed" for name in old if name not in new]
+    changes += [f"node {name} added" for name in new if name not in old]
+    changes += [f"node {name} changed" for name in new if name in old and old[name] != new[name]]
+    changes += [
+        f"{name} changed"
+        for name in ("policy", "probe", "passive", "limits")
+        if getattr(before, name) != getattr(after, name)
+    ]
+    return tuple(changes)

@@ -1,0 +1,173 @@
+"""What becomes of a valid request: answered here, sent along its route set, or given to the policy (§16.3)."""
+
+from __future__ import annotations
+
+from engine.boundary import Flow, Send
+from engine.notes import CallAdmitted, MessageDropped, RequestRefused
+from engine.proxy.context import ResponseContext
+from engine.proxy.core import ProxyCore
+from engine.proxy.forward import branch_of, check_loop, forward, loop_key
+from engine.proxy.routes import Routed, next_hop, take_routes
+from engine.sip.errors import SipError
+from engine.sip.headers import parse_number
+from engine.sip.message import Request, Response, respond
+from engine.sip.transactions import ServerTransaction
+from engine.sip.uri import parse_uri
+
+ALLOW = (
+    b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
+)
+
+
+class Admission:
+    """The transaction user of the edge: looks at each new request and sends it on its way."""
+
+    __slots__ = ("_core", "draining")
+
+    def __init__(self, core: ProxyCore) -> None:
+        self._core = core
+        self.draining = False  # no new calls: the edge is about to stop
+
+    # --- TransactionUser
+
+    def on_request(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        if request.method == b"CANCEL":
+            self._cancel(transaction, now)
+            return
+        try:
+            self._route(transaction, now)
+        except SipError as error:
+            self._refuse(transaction, error, now)
+
+    def on_ack(self, request: Request, flow: Flow, now: float) -> None:
+        """The ACK of a 2xx goes along the route set without a transaction (§16.11); a stray one is dropped."""
+        core = self._core
+        try:
+            self._count_hops(request)
+            routed = take_routes(request, core.here)
+            key = loop_key(request)
+            check_loop(request, core.here, key)
+            to = next_hop(request, core.here, routed.interface)
+        except SipError as error:
+            core.out.append(MessageDropped(_text(flow), f"ACK: {error.why}"))
+            return
+        if not routed.popped and core.pool.at(to.peer) is None:
+            core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
+            return
+        via = core.here.via(to.interface, branch_of(core.rng.getrandbits(64), key))
+        core.out.append(Send(to, bytes(forward(request, via))))
+
+    def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
+        """Dropped: forwarding one without its transaction is what RFC 6026 §7.3 forbids."""
+        why = f"stray {response.status} to {response.cseq.method.decode('ascii')}"
+        self._core.out.append(MessageDropped(_text(flow), why))
+
+    # --- requests
+
+    def _route(self, transaction: ServerTransaction, now: float) -> None:
+        core = self._core
+        request = transaction.request
+        self._count_hops(request)
+        if "proxy-require" in request.names:
+            tags = b", ".join(request.values("proxy-require"))
+            raise _RefusalError(
+                420, "Proxy-Require", b"Unsupported: " + tags
+            )  # §16.3 step 5: we know no extension
+        routed = take_routes(request, core.here)
+        key = loop_key(request)
+        check_loop(request, core.here, key)
+        flow = transaction.flow
+        in_dialog = bool(request.to.tag)
+        from_node = core.pool.at(flow.peer) is not None
+        context = ResponseContext(core, transaction, flow, routed.interface, key, now)
+        if in_dialog or from_node:
+            self._check_way(request, routed, in_dialog)
+            if request.method == b"INVITE":
+                transaction.respond(respond(request, 100), now)
+            context.relay(now)
+            return
+        if self._answered_here(transaction, now):
+            return
+        if "route" in request.names:
+            raise _RefusalError(
+                403, "pre-loaded Route to elsewhere"
+            )  # else anyone could send through us to anyone
+        self._check_room(request)
+        if request.method == b"INVITE":
+            transaction.respond(respond(request, 100), now)  # §17.2.1: before the policy takes its time
+        method = request.method.decode("ascii")
+        uri = request.uri.decode("utf-8", "replace")
+        core.out.append(CallAdmitted(context.call_id, method, uri, _text(flow)))
+        context.route_by_policy(now)
+
+    def _count_hops(self, request: Request) -> None:
+        value = request.get("max-forwards")
+        if value is not None and parse_number(value, "Max-Forwards", 255) == 0:
+            raise SipError("Max-Forwards exhausted", 483)
+
+    def _check_way(self, request: Request, routed: Routed, in_dialog: bool) -> None:
+        """A request within a dialog, or from a node, must name its way: a Route of ours, or a node's address."""
+        if routed.popped:
+            return
+        here, pool = self._core.here, self._core.pool
+        uri = parse_uri(request.uri)
+        if in_dialog:
+            if "route" in request.names or pool.at((uri.host_text, uri.port or 5060)) is None:
+                raise SipError("in-dialog request without a Route of ours", 481)
+        elif here.interface_of(uri) is not None:
+            raise SipError("a node asks for a user whom this edge does not know", 404)
+
+    def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:
+        """OPTIONS to the edge itself: load balancers and phones ask so whether it lives (§11)."""
+        request = transaction.request
+        if request.method != b"OPTIONS":
+            return False
+        uri = parse_uri(request.uri)
+        if uri.user is not None or self._core.here.interface_of(uri) is None:
+            return False
+        if self.draining:
+            raise self._unavailable("draining")
+        response = respond(request, 200, b"", self._core.tag(), ALLOW, b"Accept: application/sdp")
+        transaction.respond(response, now)
+        return True
+
+    def _check_room(self, request: Request) -> None:
+        if self.draining:
+            raise self._unavailable("draining")
+        limit = self._core.config.limits.dialogs
+        if request.method == b"INVITE" and len(self._core.dialogs) + self._core.open_attempts >= limit:
+            raise self._unavailable(f"{limit} dialogs stand")
+
+    def _unavailable(self, why: str) -> _RefusalError:
+        return _RefusalError(503, why, b"Retry-After: %d" % self._core.config.limits.retry_after_s)
+
+    def _cancel(self, transaction: ServerTransaction, now: float) -> None:
+        core = self._core
+        request = transaction.request
+        invite = core.layer.invite_of(request)
+        status = 481 if invite is None else 200
+        transaction.respond(respond(request, status, b"", core.tag()), now)
+        if invite is not None and isinstance(invite.user, ResponseContext):
+            reasons = tuple(b"Reason: " + value for value in request.all("reason"))  # RFC 3326
+            invite.user.cancel(reasons, now)
+
+    def _refuse(self, transaction: ServerTransaction, error: SipError, now: float) -> None:
+        core = self._core
+        request = transaction.request
+        method = request.method.decode("ascii")
+        core.out.append(RequestRefused(_text(transaction.flow), method, error.status, error.why))
+        lines = error.lines if isinstance(error, _RefusalError) else ()
+        transaction.respond(respond(request, error.status, b"", core.tag(), *lines), now)
+
+
+class _RefusalError(SipError):
+    """A refusal whose response bears further header lines."""
+
+    def __init__(self, status: int, why: str, *lines: bytes) -> None:
+        super().__init__(why, status)
+        self.lines = lines
+
+
+def _text(flow: Flow) -> str:
+    return f"{flow.peer[0]}:{flow.peer[1]}"

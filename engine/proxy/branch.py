@@ -1,0 +1,212 @@
+"""One branch of a forwarded request: one client transaction, its time-outs, and the channel it holds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.nodes import Node
+from engine.notes import AttemptEnded, AttemptStarted
+from engine.sip.message import Request, Response
+from engine.sip.transactions import ClientTransaction
+from engine.sip.transactions.transaction import cancel_of
+from engine.timers import Timed
+
+if TYPE_CHECKING:
+    from engine.boundary import Flow
+    from engine.proxy.context import ResponseContext
+
+
+class Branch(Timed):
+    """A request on its way to one target, until its final response, and beyond where that comes late.
+
+    A branch is *open* until its context has learnt a result; one that was given up (``closed`` without a final
+    response) still cancels what rings late, and passes on a 2xx, which no proxy may swallow (§16.7 step 5).
+    """
+
+    __slots__ = (
+        "_cancel_sent",
+        "_client",
+        "_context",
+        "_holds_channel",
+        "_leave_when_down",
+        "_ring_s",
+        "_started_at",
+        "_timeout_at",
+        "_unwanted",
+        "closed",
+        "heard",
+        "node",
+        "number",
+        "resource",
+        "status",
+    )
+
+    def __init__(
+        self,
+        context: ResponseContext,
+        node: Node | None,
+        resource: str,
+        number: int,
+        ring_s: float,
+        leave_when_down: bool,
+    ) -> None:
+        super().__init__()
+        self._context = context
+        self.node = node
+        self.resource = resource
+        self.number = number
+        self._ring_s = ring_s
+        self._leave_when_down = leave_when_down
+        self._client: ClientTransaction | None = None
+        self._started_at = 0.0
+        self._timeout_at = float("inf")
+        self._cancel_sent = False
+        self._unwanted = False  # to be cancelled as soon as that is allowed (§9.1: after a provisional response)
+        self._holds_channel = False
+        self.heard = False
+        self.closed = False
+        self.status = 0  # the final one, ours or the target's
+
+    def start(self, request: Request, flow: Flow, timeout_s: float | None, now: float) -> None:
+        """Send the request, reserving a channel at the node."""
+        core = self._context.core
+        self._started_at = now
+        node = self.node
+        if node is not None:
+            node.take(self.resource)
+            self._holds_channel = True
+            if self._context.by_policy:
+                node.attempts += 1
+                core.out.append(AttemptStarted(self._context.call_id, node.name, self.number))
+            core.attempts_at(node)[self] = None
+            look_at = now + core.pool.passive.suspect_after_s
+        else:
+            look_at = float("inf")
+        if timeout_s is not None:
+            self._timeout_at = now + timeout_s
+        core.timers.arm(self, min(look_at, self._timeout_at))
+        self._client = core.layer.send(request, flow, self, now)
+
+    # --- what comes back (ClientUser)
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        context = self._context
+        core = context.core
+        if not self.heard:
+            self.heard = True
+            if self.node is not None and response.status != 503:
+                core.pool.answered(self.node, now, now - self._started_at)
+        status = response.status
+        if status < 200:
+            if self._unwanted:
+                self._send_cancel(now)
+            elif not self.closed:
+                # Timer C: §16.7 step 2 restarts it at each provisional response but 100
+                self._timeout_at = now + self._ring_s
+                core.timers.arm(self, self._timeout_at)
+                if status > 100:
+                    context.on_provisional(response, now)
+            return
+        core.timers.arm(self, float("inf"))
+        if status < 300:
+            self._left_node()
+            self.closed = True
+            context.on_success(self, response, now)
+            self.release()
+            return
+        if status == 503 and self.node is not None and context.by_policy:
+            core.pool.closed(self.node, now, _retry_after_s(response, core.pool.passive.retry_after_cap_s))
+        self._end(status, f"answered {status}", response, now)
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        self._end(408, "no final answer (timer B or F)", None, now)
+
+    def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
+        self._left_node()
+        if self.node is not None:
+            self._context.core.pool.unreachable(self.node, now, reason)
+        self._end(503, reason, None, now)  # §16.9: as if 503 had been received
+
+    # --- time
+
+    def fire(self, now: float) -> None:
+        if now < self._timeout_at:
+            if self.node is not None and not self.heard:
+                self._context.core.pool.owes_answer(self.node, now)
+            self._context.core.timers.arm(self, self._timeout_at)
+        elif self.heard:
+            self.cancel(now)
+            self._end(408, "rang for too long", None, now)
+        else:
+            if self.node is not None:
+                self._context.core.pool.silent(self.node, now, "an attempt got no answer")
+            self._give_up(408, "no answer in time", now)
+
+    def node_down(self, now: float) -> None:
+        """The pool learnt that the node is gone: there is nothing more to wait for."""
+        if self._leave_when_down and not self.closed:
+            self._give_up(408, "node down", now)
+
+    def _give_up(self, status: int, why: str, now: float) -> None:
+        """Stop repeating the request, so that a node that returns isn't met by calls given up long ago."""
+        self._unwanted = True
+        if self._client is not None:
+            self._client.stop_resending()
+        self._end(status, why, None, now)
+
+    # --- giving up
+
+    def cancel(self, now: float) -> None:
+        """No longer wanted: CANCEL now if the target has said anything, else when it does."""
+        self._unwanted = True
+        if self.heard:
+            self._send_cancel(now)
+
+    def _send_cancel(self, now: float) -> None:
+        client = self._client
+        if self._cancel_sent or client is None or client.request is None or client.request.method != b"INVITE":
+            return
+        self._cancel_sent = True
+        core = self._context.core
+        core.layer.send(cancel_of(client.request, *self._context.cancel_reasons), client.flow, core.cancels, now)
+
+    # --- ends
+
+    def _end(self, status: int, why: str, response: Response | None, now: float) -> None:
+        self._left_node()
+        self.release()
+        if self.closed:
+            return
+        self.closed = True
+        self.status = status
+        context = self._context
+        node = self.node
+        if node is not None and context.by_policy:
+            if status in (408, 503):
+                node.failures += 1
+            context.core.out.append(
+                AttemptEnded(context.call_id, node.name, self.number, status, why, now - self._started_at)
+            )
+        context.on_failure(self, status, response, now)
+
+    def _left_node(self) -> None:
+        if self.node is not None:
+            self._context.core.attempts_at(self.node).pop(self, None)
+
+    def release(self) -> None:
+        """Give the channel back, unless a dialog took it over."""
+        if self._holds_channel and self.node is not None:
+            self._holds_channel = False
+            self.node.give(self.resource)
+
+    def hand_over_channel(self) -> None:
+        """A dialog takes the channel over; where this branch gave it back before, it is taken again."""
+        if not self._holds_channel and self.node is not None:
+            self.node.take(self.resource)
+        self._holds_channel = False
+
+
+def _retry_after_s(response: Response, usual_s: float) -> float:
+    """Retry-After is delta-seconds, then perhaps a comment or parameters (§20.33)."""
+    digits = (response.get("retry-after") or b"").split(b";")[0].split(b"(")[0].strip()
+    return float(digits) if digits.isdigit() and len(digits) < 10 else usual_s

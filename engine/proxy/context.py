@@ -1,0 +1,424 @@
+"""The response context of RFC 3261 §16: one request being forwarded, its branches, and the answer to it."""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Coroutine
+
+from engine.boundary import Flow
+from engine.nodes import Node, Pool
+from engine.notes import CallAnswered, CallFailed, DecisionTaken, PolicyFailed
+from engine.policy import Answer, Attempt, Call, Pause, Waiting
+from engine.proxy.best import better, for_caller
+from engine.proxy.branch import Branch
+from engine.proxy.core import ProxyCore
+from engine.proxy.forward import branch_of, forward
+from engine.proxy.routes import next_hop
+from engine.sip.errors import SipError
+from engine.sip.message import Response, respond
+from engine.sip.transactions import ServerTransaction
+from engine.timers import Timed
+
+_RECORDED = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
+_DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
+
+
+class ResponseContext(Timed):
+    """Forwards one request, either where a policy says or along its route set, and answers it once.
+
+    It drives the policy's coroutine: each await hands an ``Attempt`` or a ``Pause`` out, and gets the result back
+    when it stands. All ways lead to ``_finish``, which sends the one final response.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_best",
+        "_call",
+        "_coroutine",
+        "_failure",
+        "_last_node",
+        "_leave_by",
+        "_loop_key",
+        "_now",
+        "_open",
+        "_rejection",
+        "_running",
+        "_started_at",
+        "_waiting",
+        "by_policy",
+        "call_id",
+        "cancel_reasons",
+        "cancelled",
+        "core",
+        "final_sent",
+        "flow",
+        "request",
+        "transaction",
+    )
+
+    def __init__(
+        self,
+        core: ProxyCore,
+        transaction: ServerTransaction,
+        flow: Flow,
+        leave_by: str,
+        key: int,
+        now: float,
+    ) -> None:
+        super().__init__()
+        self.core = core
+        self.transaction = transaction
+        self.request = transaction.request
+        self.flow = flow  # the way the request came
+        self.call_id = self.request.call_id.decode("utf-8", "replace")
+        self.by_policy = False
+        self.cancelled = False
+        self.cancel_reasons: tuple[bytes, ...] = ()
+        self.final_sent = False
+        self._last_node = ""
+        self._leave_by = leave_by
+        self._loop_key = key
+        self._started_at = now
+        self._now = now
+        self._open: list[Branch] = []
+        self._attempts = 0
+        self._best: Response | None = None
+        self._failure = 0  # status of the last failure that brought no response
+        self._rejection: tuple[int, bytes, tuple[bytes, ...]] | None = None
+        self._call: Call | None = None
+        self._coroutine: Coroutine[Waiting, Answer | None, None] | None = None
+        self._waiting: Waiting | None = None
+        self._running = False
+        transaction.user = self
+
+    # --- beginnings
+
+    def route_by_policy(self, now: float) -> None:
+        """Hand the request to the policy."""
+        self.by_policy = True
+        method = self.request.method
+        policy = self.core.policy
+        self._call = call = Call(self)
+        if method == b"INVITE":
+            coroutine = policy.invite(call)
+        elif method == b"REGISTER":
+            coroutine = policy.register(call)
+        else:
+            coroutine = policy.request(call)
+        self._coroutine = coroutine
+        self._advance(None, now)
+
+    def relay(self, now: float) -> None:
+        """Forward along the route set (in-dialog requests, and those that a node routes itself)."""
+        self._now = now
+        try:
+            flow = next_hop(self.request, self.core.here, self._leave_by)
+        except SipError as error:
+            self._answer(error.status, error.why.encode(), (), now)
+            return
+        self._send(self.core.pool.at(flow.peer), flow, "", None, None, True, now)
+
+    # --- what the policy asks for (CallDriver)
+
+    @property
+    def now(self) -> float:
+        return self._now
+
+    @property
+    def pool(self) -> Pool:
+        return self.core.pool
+
+    @property
+    def rng(self) -> random.Random:
+        return self.core.rng
+
+    def choose(
+        self, group: str, resource: str, by: str, key: bytes, tried: set[str], ignore_health: bool
+    ) -> Node | None:
+        choice = self.core.pool.choose(group, resource, by, key, tried, self._now, ignore_health=ignore_health)
+        name = choice.node.name if choice.node is not None else ""
+        self.core.out.append(
+            DecisionTaken(
+                self.call_id, self.core.policy_name, group, resource, name, choice.why, choice.passed_over
+            )
+        )
+        return choice.node
+
+    def reject(self, status: int, reason: bytes, lines: tuple[bytes, ...]) -> None:
+        self._rejection = (status, reason, lines)
+
+    # --- driving the coroutine
+
+    def _advance(self, answer: Answer | None, now: float) -> None:
+        """Let the policy go on with a result, until it waits for something that takes time."""
+        coroutine = self._coroutine
+        if coroutine is None or self._running:
+            return
+        self._now = now
+        self._waiting = None
+        self._running = True
+        try:
+            while True:
+                waiting = coroutine.send(answer)
+                if self.final_sent:
+                    coroutine.close()
+                    break
+                answer = self._begin(waiting, now)
+                if answer is None:
+                    self._waiting = waiting
+                    return
+        except StopIteration:
+            pass
+        except Exception as error:  # a policy is its author's code: anything may come out of it
+            self._policy_failed(error)
+        finally:
+            self._running = False
+        self._coroutine = None
+        self._finish(now)
+
+    def _begin(self, waiting: Waiting, now: float) -> Answer | None:
+        """Begin what the policy awaits; an Answer where it ended at once."""
+        if self.cancelled:
+            return Answer(487, "", cancelled=True)
+        if isinstance(waiting, Pause):
+            self.core.timers.arm(self, now + waiting.duration_s)
+            return None
+        if not isinstance(waiting, Attempt):
+            raise TypeError(f"a policy can await what its Call offers, not {waiting!r}")
+        if not waiting.targets:
+            raise ValueError("an attempt needs a target")
+        breadth = self._breadth(len(waiting.targets))
+        for target in waiting.targets:
+            self._attempt(target, waiting, breadth, now)
+        if any(not branch.closed for branch in self._open):
+            return None
+        return self._outcome()
+
+    def _attempt(self, target: Node | str, attempt: Attempt, breadth: int | None, now: float) -> None:
+        if isinstance(target, Node):
+            self._send(
+                target,
+                target.flow,
+                attempt.resource,
+                attempt.timeout_s,
+                attempt.ring_s,
+                attempt.leave_when_down,
+                now,
+                breadth,
+            )
+            return
+        request = self.request
+        uri = request.uri
+        self._call.set_uri(target)  # type: ignore[union-attr]  # only a policy makes attempts
+        flow = next_hop(request, self.core.here, self._leave_by)
+        node = self.core.pool.at(flow.peer)
+        self._send(
+            node,
+            flow,
+            attempt.resource,
+            attempt.timeout_s,
+            attempt.ring_s,
+            attempt.leave_when_down,
+            now,
+            breadth,
+        )
+        request.uri = uri
+
+    def _breadth(self, branches: int) -> int | None:
+        """The Max-Breadth of each branch of a fork (RFC 5393 §5.3.3), None where it stays as it came."""
+        if branches == 1:
+            return None
+        value = self.request.get("max-breadth")
+        breadth = int(value) if value is not None and value.isdigit() else _DEFAULT_BREADTH
+        if breadth < branches:
+            raise SipError("Max-Breadth exceeded", 440)
+        return breadth // branches
+
+    def _policy_failed(self, error: Exception) -> None:
+        if isinstance(error, SipError) and error.status == 440:
+            self._rejection = (440, b"", ())
+            return
+        kind = f"{type(error).__name__}: {error}"
+        told = kind in self.core.errors_told or len(self.core.errors_told) >= 100
+        trace = "" if told else "".join(traceback.format_exception(error))
+        self.core.errors_told.add(kind)
+        self.core.out.append(PolicyFailed(self.call_id, self.core.policy_name, kind, trace))
+        self._rejection = (500, b"", ())
+        self._best = None
+
+    # --- sending
+
+    def _send(
+        self,
+        node: Node | None,
+        flow: Flow,
+        resource: str,
+        timeout_s: float | None,
+        ring_s: float | None,
+        leave_when_down: bool,
+        now: float,
+        breadth: int | None = None,
+    ) -> None:
+        core = self.core
+        self._attempts += 1
+        self._last_node = node.name if node is not None else ""
+        branch_id = branch_of(core.rng.getrandbits(64), self._loop_key)
+        request = forward(self.request, core.here.via(flow.interface, branch_id))
+        if breadth is not None:
+            request.set("max-breadth", b"Max-Breadth: %d" % breadth)
+        method = request.method
+        if not request.to.tag:
+            if method in _RECORDED:
+                core.here.record_route(request, self.flow.interface, flow.interface)
+            elif method == b"REGISTER":
+                core.here.record_route(request, self.flow.interface, flow.interface, b"Path")
+        if ring_s is None:
+            ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
+        branch = Branch(self, node, resource, self._attempts, ring_s, leave_when_down)
+        self._open.append(branch)
+        branch.start(request, flow, timeout_s, now)
+
+    # --- what the branches bring
+
+    def on_provisional(self, response: Response, now: float) -> None:
+        """101 to 199 go back at once (§16.7 step 5)."""
+        response.pop_value("via")
+        self.transaction.respond(response, now)
+
+    def on_success(self, branch: Branch, response: Response, now: float) -> None:
+        """A 2xx goes back at once, also one that comes late, and ends all other branches (§16.7 steps 5, 10)."""
+        core = self.core
+        response.pop_value("via")
+        node = branch.node
+        if self.by_policy and node is not None and self.request.method == b"INVITE":
+            tag = response.to.tag
+            if core.dialogs.begin(self.request.call_id, tag, node, branch.resource, now):
+                branch.hand_over_channel()
+        self.transaction.respond(response, now)
+        if self.final_sent:
+            return
+        self.final_sent = True
+        name = node.name if node is not None else ""
+        method = self.request.method
+        if self.by_policy:
+            core.out.append(
+                CallAnswered(
+                    self.call_id,
+                    method.decode("ascii"),
+                    name,
+                    response.status,
+                    self._attempts,
+                    now - self._started_at,
+                )
+            )
+        self._cancel_others(branch, now)
+        self._advance(Answer(response.status, name), now)
+        self._end(now)
+
+    def on_failure(self, branch: Branch, status: int, response: Response | None, now: float) -> None:
+        """A branch has ended without success."""
+        if response is not None:
+            response.pop_value("via")
+            self._best = better(self._best, response)
+        else:
+            self._failure = status
+        if status >= 600:
+            self._cancel_others(branch, now)  # §16.7 step 5
+        if any(not other.closed for other in self._open):
+            return
+        if self._coroutine is None:
+            self._finish(now)
+        elif isinstance(self._waiting, Attempt):
+            self._advance(self._outcome(), now)
+
+    def _outcome(self) -> Answer:
+        """The result of the attempt whose branches have all ended; ``_open`` is emptied for the next one."""
+        silent = not any(branch.heard for branch in self._open)
+        status = min((branch.status for branch in self._open), key=_preference)
+        self._open.clear()
+        return Answer(status, self._last_node, silent, self.cancelled)
+
+    def _cancel_others(self, branch: Branch, now: float) -> None:
+        for other in self._open:
+            if other is not branch and not other.closed:
+                other.cancel(now)
+
+    # --- the caller gives up
+
+    def cancel(self, reasons: tuple[bytes, ...], now: float) -> None:
+        """A CANCEL came for this INVITE (§16.10)."""
+        if self.final_sent or self.cancelled:
+            return
+        self.cancelled = True
+        self.cancel_reasons = reasons
+        waiting = [branch for branch in self._open if not branch.closed]
+        for branch in waiting:
+            branch.cancel(now)
+        if not waiting:  # the policy pauses
+            self._advance(Answer(487, "", cancelled=True), now)
+
+    def fire(self, now: float) -> None:
+        """A pause is over."""
+        if isinstance(self._waiting, Pause):
+            self._advance(Answer(200, ""), now)
+
+    # --- the end
+
+    def _finish(self, now: float) -> None:
+        """Send the final response, unless a 2xx has gone back already."""
+        if self.final_sent:
+            return
+        if self.cancelled and (self._best is None or self._best.status != 487):
+            self._answer(487, b"", (), now)
+        elif self._rejection is not None:
+            self._answer(*self._rejection, now)
+        elif self._best is not None:
+            response = for_caller(self._best)
+            self._told(response.status, response.reason)
+            self.transaction.respond(response, now)
+            self._end(now)
+        elif self.request.method != b"INVITE" and not self.by_policy and self._failure == 408:
+            self.transaction.abandon()  # RFC 4320 §4.2: its sender has timed out too, a 408 would come too late
+            self._end(now)
+        else:
+            self._answer({503: 500}.get(self._failure, self._failure) or 500, b"", (), now)
+
+    def _answer(self, status: int, reason: bytes, lines: tuple[bytes, ...], now: float) -> None:
+        """Answer with a response of our own."""
+        response = respond(self.request, status, reason, self.core.tag(), *lines)
+        self._told(status, response.reason)
+        self.transaction.respond(response, now)
+        self._end(now)
+
+    def _told(self, status: int, reason: bytes) -> None:
+        if self.by_policy:
+            text = reason.decode("utf-8", "replace")
+            elapsed_s = self._now - self._started_at
+            method = self.request.method.decode("ascii")
+            self.core.out.append(
+                CallFailed(self.call_id, method, self._last_node, status, text, self._attempts, elapsed_s)
+            )
+
+    def _end(self, now: float) -> None:
+        """Everything is said; let go of what only the way here needed."""
+        self.final_sent = True
+        request = self.request
+        if request.method == b"BYE":
+            dialog = self.core.dialogs.of(request)
+            if dialog is not None:
+                self.core.dialogs.end(dialog, now, "lost" if self._failure else "bye")
+        for branch in self._open:
+            if not branch.closed:
+                branch.cancel(now)
+        if self._coroutine is not None and not self._running:
+            self._coroutine.close()
+            self._coroutine = None
+        self._call = None
+        self._waiting = None
+        self.core.timers.arm(self, float("inf"))
+
+
+def _preference(status: int) -> tuple[int, int]:
+    """Which status stands for a fork that failed: as for the responses themselves."""
+    return (0 if status >= 600 else status // 100, status)

@@ -1,0 +1,89 @@
+"""What all requests in the proxy share: the layers below, and the tables beside."""
+
+from __future__ import annotations
+
+import random
+
+from engine.boundary import Effect
+from engine.config import EdgeConfig
+from engine.dialogs import DialogTable
+from engine.nodes import Node, Pool
+from engine.policy import Policy
+from engine.proxy.branch import Branch
+from engine.proxy.here import Here
+from engine.sip.message import Response
+from engine.sip.transactions import ClientTransaction, TransactionLayer
+from engine.timers import TimerQueue
+
+
+class ProxyCore:
+    """Shared by the response contexts of one edge."""
+
+    __slots__ = (
+        "_attempts",
+        "cancels",
+        "config",
+        "dialogs",
+        "errors_told",
+        "here",
+        "layer",
+        "out",
+        "policy",
+        "policy_name",
+        "pool",
+        "rng",
+        "timers",
+    )
+
+    layer: TransactionLayer  # set by the edge, whose layer needs this core for its user
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        policy: Policy,
+        here: Here,
+        pool: Pool,
+        dialogs: DialogTable,
+        timers: TimerQueue,
+        out: list[Effect],
+        rng: random.Random,
+    ) -> None:
+        self.config = config
+        self.policy = policy
+        self.policy_name = config.policy.use
+        self.here = here
+        self.pool = pool
+        self.dialogs = dialogs
+        self.timers = timers
+        self.out = out
+        self.rng = rng
+        self.cancels = Unattended()
+        self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
+        self._attempts: dict[str, dict[Branch, None]] = {}
+
+    def attempts_at(self, node: Node) -> dict[Branch, None]:
+        """The branches waiting for this node, oldest first."""
+        return self._attempts.setdefault(node.name, {})
+
+    @property
+    def open_attempts(self) -> int:
+        return sum(len(branches) for branches in self._attempts.values())
+
+    def tag(self) -> bytes:
+        """A To tag for a response of our own."""
+        return b"%012x" % self.rng.getrandbits(48)
+
+
+class Unattended:
+    """The user of requests whose outcome no one waits for: CANCEL, whose effect shows in the INVITE."""
+
+    __slots__ = ()
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        pass
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        pass
+
+    def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
+        pass

@@ -1,0 +1,82 @@
+"""The copy of a request that is sent on (RFC 3261 §16.6), and what is noted in it on arrival."""
+
+from __future__ import annotations
+
+import re
+from zlib import crc32
+
+from engine.boundary import Flow
+from engine.proxy.here import DEFAULT_PORT, Here
+from engine.sip.errors import SipError
+from engine.sip.headers import MAGIC_COOKIE, parse_via
+from engine.sip.message import Request
+
+_RPORT = re.compile(rb";[ \t]*rport[ \t]*(?=;|$)", re.IGNORECASE)
+
+
+def note_source(request: Request, flow: Flow) -> Flow:
+    """Write ``received`` and ``rport`` into the top Via; the result is the way for the responses.
+
+    RFC 3261 §18.2.1 and RFC 3581: a client that asks by ``rport`` gets its responses at the very port that it
+    sent from, any other at the port that it wrote.
+    """
+    via = request.via
+    host, port = flow.peer
+    asked = b"rport" in via.params
+    differs = via.host.decode("ascii").strip("[]").lower() != host
+    if asked or differs:
+        value = next(iter(request.values("via")))
+        if asked and via.params[b"rport"] is None:
+            value = _RPORT.sub(b";rport=%d" % port, value, count=1)
+        if b"received" not in via.params:
+            value += b";received=" + host.encode("ascii", "replace")
+        request.replace_top_via(value)
+    if asked or flow.stream:
+        return flow
+    return Flow(flow.interface, (host, via.port or DEFAULT_PORT))
+
+
+def loop_key(request: Request) -> int:
+    """A number over what decides where the request goes (RFC 5393 §4.2.1)."""
+    parts = [
+        request.uri,
+        *request.all("route"),
+        *request.all("proxy-require"),
+        *request.all("proxy-authorization"),
+    ]
+    return crc32(b"\n".join(parts))
+
+
+def check_loop(request: Request, here: Here, key: int) -> None:
+    """Raise 482 where the request was here before and nothing that decides its way has changed since."""
+    if request.count("via") == 1 and b"," not in (request.get("via") or b""):
+        return
+    mark = b".%08x" % key
+    for value in request.values("via")[1:]:
+        if mark in value:
+            via = parse_via(value)
+            if via.branch.endswith(mark) and here.sent_by(
+                via.host.decode("ascii").strip("[]"), via.port, via.transport.decode("ascii")
+            ):
+                raise SipError("loop", 482)
+
+
+def branch_of(token: int, key: int) -> bytes:
+    """A Via branch: unguessable, and bearing the number of ``loop_key``."""
+    return MAGIC_COOKIE + b"%016x.%08x" % (token, key)
+
+
+def forward(request: Request, via_line: bytes) -> Request:
+    """The copy to send on: Max-Forwards counted down, our Via on top. Routes and Record-Route are done before."""
+    copy = request.copy()
+    names, lines = copy.names, copy.lines
+    try:
+        index = names.index("max-forwards")
+    except ValueError:
+        names.append("max-forwards")
+        lines.append(b"Max-Forwards: 70")
+    else:
+        lines[index] = b"Max-Forwards: %d" % (int(copy.get("max-forwards") or b"70") - 1)
+    names.insert(0, "via")
+    lines.insert(0, via_line)
+    return copy

@@ -1,0 +1,65 @@
+"""Route information: what is done on arrival (RFC 3261 §16.4), and where a request goes (§16.6 steps 6, 7)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from engine.boundary import Flow
+from engine.proxy.here import Here
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request
+from engine.sip.uri import parse_uri
+
+
+class Routed(NamedTuple):
+    """``popped`` of our own Routes were taken off; the last of them named ``interface``, by which to leave."""
+
+    popped: int
+    interface: str
+
+
+def take_routes(request: Request, here: Here) -> Routed:
+    """Take our own values off the route set, and undo what a strict router did to the request.
+
+    The last Route popped is the one that we wrote for the far side of the dialog, so it names the interface on
+    which that side stands, whatever address its Contact shows.
+    """
+    popped = 0
+    interface = ""
+    if b";lr" in request.uri:
+        # Only a strict router puts a Record-Route value of ours there (§16.4, second paragraph).
+        uri = parse_uri(request.uri)
+        ours = here.interface_of(uri)
+        if ours is not None and b"lr" in uri.params and "route" in request.names:
+            routes = request.values("route")
+            request.uri = parse_name_addr(routes[-1], "Route").uri
+            request.remove("route")
+            for value in routes[:-1]:
+                request.append("route", b"Route: " + value)
+            popped, interface = 1, ours.name
+    while "route" in request.names:
+        route = request.values("route")[0]
+        mine = here.interface_of(parse_uri(parse_name_addr(route, "Route").uri))
+        if mine is None:
+            break
+        # A Route to us is ours with or without lr: FreeSWITCH writes it without from ``fs_path=sip:host``.
+        request.pop_value("route")
+        popped, interface = popped + 1, mine.name
+    return Routed(popped, interface)
+
+
+def next_hop(request: Request, here: Here, leave_by: str) -> Flow:
+    """Where this request goes, by its topmost Route or else its Request-URI.
+
+    A topmost Route without ``lr`` makes us write for a strict router (§16.6 step 6): it becomes the Request-URI,
+    and the Request-URI the last Route.
+    """
+    if "route" not in request.names:
+        return here.flow_to(parse_uri(request.uri), leave_by)
+    top = parse_name_addr(request.values("route")[0], "Route").uri
+    uri = parse_uri(top)
+    if b"lr" not in uri.params:
+        request.pop_value("route")
+        request.append("route", b"Route: <" + request.uri + b">")
+        request.uri = top
+    return here.flow_to(uri, leave_by)
