@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, fields
 from typing import Annotated, Any, TypeVar, get_args, get_type_hints
@@ -12,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetCoreSchema
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, core_schema
 
-from topologies.errors import RefusedError, did_you_mean
+from topologies.errors import RefusedError
 
 V = TypeVar("V", covariant=True)
 
@@ -25,8 +26,7 @@ class Section(BaseModel):
         extra="forbid",
         allow_inf_nan=False,
         coerce_numbers_to_str=True,  # `to: 9196` and `password: 1234` mean text
-        validate_by_name=True,
-        validate_by_alias=True,
+        populate_by_name=True,
     )
 
 
@@ -80,24 +80,23 @@ class Mirror:
     """Lets a section *be* a settings dataclass of the engine: its fields, types and defaults are taken from there.
 
     Used as ``Annotated[TimersConfig, Mirror(t1_s=Field(gt=0, description="..."), ...)]``. What the engine's class
-    cannot say - bounds, descriptions - is given here, and every field must be described, so that the two
-    cannot drift apart.
+    cannot say - bounds, descriptions - is given here; a test sees to it that every field is described.
     """
 
     def __init__(self, **described: Any) -> None:
-        self._described: dict[str, FieldInfo] = described
+        self.described: dict[str, FieldInfo] = described
 
     def __get_pydantic_core_schema__(self, source: type[Any], handler: GetCoreSchemaHandler) -> CoreSchema:
         known = {field.name: field for field in fields(source)}
-        if known.keys() != self._described.keys():
-            odd = sorted(known.keys() ^ self._described.keys())
-            raise TypeError(f"{source.__name__} and its description differ in {', '.join(odd)}")
         types = get_type_hints(source)
         model: type[Section] = create_model(  # type: ignore[call-overload]  # fields are known at run time only
             source.__name__,
             __base__=Section,
             __doc__=(source.__doc__ or "").strip(),
-            **{name: (Annotated[types[name], self._described[name]], _default(known[name])) for name in known},
+            **{
+                name: (Annotated[types[name], self.described.get(name, Field())], _default(known[name]))
+                for name in known
+            },
         )
 
         def to_engine(section: Any) -> Any:
@@ -138,11 +137,19 @@ def _ip_literal(host: str) -> str:
 
 def _host(host: str) -> str:
     bare = host.removeprefix("[").removesuffix("]")
-    if not bare or len(bare) > 253 or any(not (c.isalnum() or c in ".-_:") for c in bare):
+    if len(bare) > 253 or re.fullmatch(r"[A-Za-z0-9._:-]+", bare) is None:
         raise RefusedError(f"{host!r} is not a host", "write an IP address or a DNS name")
     return bare
 
 
+def _sip_user(user: str) -> str:
+    # RFC 3261 §25.1: user = 1*( unreserved / escaped / user-unreserved )
+    if re.fullmatch(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+", user) is None:
+        raise RefusedError(f"{user!r} is no user part of a SIP URI", "write a number or a name, such as 9196")
+    return user
+
+
+SipUser = Annotated[str, AfterValidator(_sip_user)]
 IpAddress = Annotated[str, AfterValidator(_ip_literal)]
 Host = Annotated[str, AfterValidator(_host)]
 BoundPort = Annotated[int, Field(ge=0, le=65535)]
@@ -163,20 +170,3 @@ def pairs(text: str, *, remedy: str) -> dict[str, str]:
             raise RefusedError(f"{name.strip()!r} is given twice", "keep one of the two")
         found[name.strip()] = value.strip()
     return found
-
-
-__all__ = [
-    "BoundPort",
-    "Host",
-    "IpAddress",
-    "Mirror",
-    "Port",
-    "Positive",
-    "Seconds",
-    "Section",
-    "Share",
-    "Table",
-    "default_of",
-    "did_you_mean",
-    "pairs",
-]

@@ -90,6 +90,7 @@ Passive = Annotated[
     Mirror(
         suspect_after_s=Field(gt=0, description="A node that owes a first answer for so long is passed over."),
         down_after=Field(ge=1, description="Attempts in a row without any answer until a node is down."),
+        down_silence_s=Field(ge=0, description="... and no other word from it for so long."),
         believe_icmp=Field(description="Port unreachable takes a node down at once."),
         retry_after_cap_s=Field(ge=0, description="Longest Retry-After of a full node that is believed."),
     ),
@@ -117,7 +118,8 @@ class Edge(Section):
     )
     nodes: tuple[str, ...] = Field(default=("*",), description="Node groups or nodes served; '*' is every node.")
     policy: Policy = Field(
-        default=PolicyConfig(options=Table()), description="How calls are routed: a name, or use: with options:."
+        default_factory=lambda: PolicyConfig(options=Table()),
+        description="How calls are routed: a name, or use: with options:.",
     )
     timers: Timers = Field(default=TimersConfig(), description="SIP timers.")
     probe: Probe = Field(default=ProbeConfig(), description="OPTIONS probes of the nodes.")

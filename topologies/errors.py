@@ -23,7 +23,11 @@ class Problem:
     @property
     def place(self) -> str:
         """``where`` as text: ``nodes.FS1.port``, ``links[2].between``."""
-        return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.where).lstrip(".")
+        shown = (
+            f"[{part}]" if isinstance(part, int) else f".{part if part.isprintable() else repr(part)}"
+            for part in self.where
+        )
+        return "".join(shown).removeprefix(".")
 
     def __str__(self) -> str:
         place = f"{self.place}: " if self.where else ""
@@ -80,8 +84,10 @@ def listing(names: Iterable[str], *, at_most: int = 12) -> str:
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:
     """The remedy for a name that does not exist."""
     names = list(known)
-    by_folded = {name.casefold(): name for name in names}
-    close = get_close_matches(wrong.casefold(), by_folded, n=1)
+    folded = {name.casefold(): name for name in names}
+    close = get_close_matches(wrong, names, n=1, cutoff=0.5) or [
+        folded[match] for match in get_close_matches(wrong.casefold(), folded, n=1, cutoff=0.5)
+    ]
     if close:
-        return f"did you mean {by_folded[close[0]]!r}?"
-    return f"known here: {listing(names)}" if names else "nothing is known here"
+        return f"did you mean {close[0]!r}?"
+    return f"known here: {listing(names)}" if names else "define one first, there is none yet"

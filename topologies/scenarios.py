@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from topologies.base import Positive, Seconds, Section
+from topologies.base import Positive, Seconds, Section, SipUser
 from topologies.errors import RefusedError
 from topologies.faults import Fault
 
@@ -54,7 +54,7 @@ class Traffic(Section):
     """Calls from one client."""
 
     source: str = Field(validation_alias="from", serialization_alias="from", description="The client that calls.")
-    to: str = Field(min_length=1, description="Number or user that is called, for example 9196 (echo).")
+    to: SipUser = Field(description="Number or user that is called, for example 9196 (echo).")
     rate_per_s: Positive | None = Field(default=None, description="Calls started per second.")
     arrivals: Literal["poisson", "fixed", "profile"] = Field(
         default="poisson", description="poisson; fixed: evenly spaced; profile: poisson at the rates of profile:."

@@ -24,6 +24,9 @@ _WORDS: dict[str, Any] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _MERGE = "tag:yaml.org,2002:merge"
+# PyYAML sees dates, `=` and `<<` in plain text as well; as values they are just text here.
+_KINDS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value", "merge")
+_TAGS = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 
 
 @dataclass(slots=True)
@@ -109,6 +112,8 @@ def _compose(text: str) -> yaml.Node | None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         what = error.problem or error.context or "this is not YAML"
+        if what.startswith("but ") and error.context:
+            what = f"{error.context}, {what}"
         raise _UnreadableError(mark.line + 1 if mark else 1, what, _remedy(text, mark, what)) from None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
         # An escape beyond Unicode, "\UFFFFFFFF", is a bare ValueError or OverflowError of chr().
@@ -135,14 +140,17 @@ class _Reader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._count = 0
+        self._merges = 0
 
     def value(self, node: yaml.Node, where: Path) -> Any:
         self._count += 1
-        if self._count > MOST_VALUES or len(where) > MOST_DEPTH:
+        if self._count > MOST_VALUES or len(where) + self._merges > MOST_DEPTH:
             raise _UnreadableError(
                 _line(node), "the file unfolds into too much", "use fewer * aliases, and none within itself"
             )
         self._source.lines.setdefault(where, _line(node))
+        if node.tag not in _TAGS:
+            self._wrong(node, where, f"the tag {node.tag} means nothing here", "remove it")
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, where)
         if isinstance(node, yaml.SequenceNode):
@@ -150,13 +158,10 @@ class _Reader:
         return self._scalar(node, where)
 
     def _mapping(self, node: yaml.MappingNode, where: Path) -> dict[str, Any]:
+        merged = self._merged(node, where)  # first, so that the mapping's own keys set the lines
         values: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
-                for inner in self._merged(value_node):
-                    for key, value in self._mapping(inner, where).items():
-                        merged.setdefault(key, value)
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 self._wrong(key_node, where, "a key is not plain text", "write key: value")
@@ -171,17 +176,17 @@ class _Reader:
                 continue
             self._source.lines[here] = _line(key_node)
             values[key] = self.value(value_node, here)
-        return {**{key: value for key, value in merged.items() if key not in values}, **values}
+        return {**merged, **values}
 
-    def _merged(self, node: yaml.Node) -> Iterator[yaml.MappingNode]:
-        self._count += 1
-        for inner in node.value if isinstance(node, yaml.SequenceNode) else [node]:
-            if isinstance(inner, yaml.MappingNode) and self._count <= MOST_VALUES:
-                yield inner
-            else:
-                raise _UnreadableError(
-                    _line(node), "<< merges something that is not a mapping", "write << : *name of a mapping"
-                )
+    def _merged(self, node: yaml.MappingNode, where: Path) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        self._merges += 1
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                for mapping in _mappings(value_node):
+                    merged = {**self.value(mapping, where), **merged}  # the first one named wins
+        self._merges -= 1
+        return merged
 
     def _scalar(self, node: yaml.Node, where: Path) -> Any:
         text: str = node.value
@@ -192,8 +197,6 @@ class _Reader:
             return ""
         if node.tag == "tag:yaml.org,2002:str" or (isinstance(node, yaml.ScalarNode) and node.style):
             return text
-        if not node.tag.startswith("tag:yaml.org,2002:"):
-            self._wrong(node, where, f"the tag {node.tag} means nothing here", "remove it")
         if text in _WORDS:
             return _WORDS[text]
         if _INT.fullmatch(text):
@@ -206,3 +209,12 @@ class _Reader:
 
 def _line(node: yaml.Node) -> int:
     return int(node.start_mark.line) + 1
+
+
+def _mappings(node: yaml.Node) -> Iterator[yaml.MappingNode]:
+    for inner in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+        if not isinstance(inner, yaml.MappingNode):
+            raise _UnreadableError(
+                _line(node), "<< merges something that is not a mapping", "write `<<: *name` of a mapping"
+            )
+        yield inner

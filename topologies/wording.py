@@ -39,14 +39,12 @@ def problems(error: ValidationError, source: Source) -> Iterator[Problem]:
             for problem in cause.problems:
                 yield Problem(problem.where, problem.what, problem.remedy, source.line(problem.where))
             continue
-        where, schema = _locate(detail["loc"], source)
+        around = detail["type"] in ("extra_forbidden", "missing")  # what rules there is the section's schema
+        where, schema = _locate(detail["loc"], source, stop_above=around)
         what, remedy = (
             (cause.what, cause.remedy) if isinstance(cause, RefusedError) else _words(detail, where, schema)
         )
-        if detail["type"] in ("extra_forbidden", "missing"):
-            yield Problem(where[:-1], what, remedy, source.line(where))
-        else:
-            yield Problem(where, what, remedy, source.line(where))
+        yield Problem(where[:-1] if around else where, what, remedy, source.line(where))
 
 
 def _words(detail: ErrorDetails, where: Path, schema: Mapping[str, Any]) -> tuple[str, str]:
@@ -107,14 +105,14 @@ def _json_schema() -> dict[str, Any]:
     return Topology.model_json_schema(by_alias=True)
 
 
-def _locate(loc: Path, source: Source) -> tuple[Path, Mapping[str, Any]]:
-    """The place in the file that pydantic means, and the part of the schema that rules there.
+def _locate(loc: Path, source: Source, *, stop_above: bool) -> tuple[Path, Mapping[str, Any]]:
+    """The place in the file that pydantic means, and the part of the schema that rules there, or one level above.
 
-    Pydantic puts words of its own between the keys (the tag of a union, ``[key]``); they lead nowhere. For an
-    unknown or missing key the schema is that of the section around it.
+    Pydantic puts words of its own between the keys (the tag of a union, ``[key]``); they lead nowhere.
     """
     where: Path = ()
     schema: Mapping[str, Any] = _resolved(_json_schema())
+    above = schema
     for part in loc:
         if part == "[key]":
             continue
@@ -123,8 +121,8 @@ def _locate(loc: Path, source: Source) -> tuple[Path, Mapping[str, Any]]:
             schema = _resolved({"$ref": tagged})
             continue
         where = (*where, part)
-        schema = _resolved(_child(schema, part) or schema)
-    return where, schema
+        above, schema = schema, _resolved(_child(schema, part) or {})
+    return where, above if stop_above else schema
 
 
 def _child(schema: Mapping[str, Any], part: str | int) -> Mapping[str, Any] | None:
