@@ -140,7 +140,9 @@ def _entries(topology: Topology) -> Iterator[Problem]:
 def _networks(topology: Topology) -> Iterator[Problem]:
     known = [*PRESETS, *(name for name in topology.networks if name not in PRESETS)]
     named: list[tuple[Path, str]] = [
-        (("clients", name, "network"), client.network) for name, client in topology.clients.items()
+        (("clients", name, "network"), client.network)
+        for name, client in topology.clients.items()
+        if client.network is not None
     ]
     named += [
         (("links", position, "network"), link.network)

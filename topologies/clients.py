@@ -37,8 +37,8 @@ class Client(Section):
     expires_s: int = Field(default=180, ge=1, description="Expiry that a registration asks for, in seconds.")
     ring_delay_s: Seconds = Field(default=0.1, description="From an INVITE to its 180, when called.")
     answer_delay_s: Seconds = Field(default=1.0, description="From its 180 to its 200, when called.")
-    network: str = Field(
-        default="lan", description="Network between it and everything else: lan, wan, or one of networks:."
+    network: str | None = Field(
+        default=None, description="What lies before it: lan, wan, or one of networks:; default: links_default."
     )
 
     @property

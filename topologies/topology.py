@@ -35,7 +35,7 @@ class Topology(Section):
     nodes: Table[Node] = Field(default=Table(), description="FreeSWITCH nodes, by name.")
     clients: Table[Client] = Field(default=Table(), description="Callers and softphones, by name.")
     networks: Table[LinkQuality] = Field(default=Table(), description="Kinds of network, besides lan and wan.")
-    links_default: LinkQuality = Field(default=LinkQuality(), description="Links between edges and nodes.")
+    links_default: LinkQuality = Field(default=LinkQuality(), description="Links of which nothing else is said.")
     links: tuple[Link, ...] = Field(default=(), description="Links that differ.")
     scenarios: Table[Scenario] = Field(default=Table(), description="What can be run, by name.")
 
@@ -120,13 +120,13 @@ class Topology(Section):
     def link(self, one: str, other: str) -> LinkQuality:
         """What lies between two places, each an edge, a node or a client.
 
-        First the network of the client, if one is a client, else ``links_default``; over it each entry of
-        ``links`` that names the two, in order. Of two clients the second one's network counts.
+        First the network that a client of the two names, else ``links_default``; over it each entry of ``links``
+        that names the two, in order. Of two clients the second one's network counts.
         """
         quality = self.links_default
         for place in (one, other):
-            if place in self.clients:
-                quality = self.network(self.clients[place].network)
+            if place in self.clients and (network := self.clients[place].network):
+                quality = self.network(network)
         for link in self.links:
             first, second = (self.places(word) for word in link.between)
             if (one in first and other in second) or (one in second and other in first):

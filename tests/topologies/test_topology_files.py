@@ -180,6 +180,7 @@ nodes: {{FS1: {{host: 127.0.1.1}}}}
 clients:
   home: {{host: 127.0.2.1, network: wan}}
   van: {{host: 127.0.2.2, network: radio}}
+  desk: {{host: 127.0.2.3}}
 networks: {{radio: {{latency_ms: 80, loss: 0.02}}}}
 links_default: {{latency_ms: 1}}
 links:
@@ -190,7 +191,7 @@ links:
     home, van = topology.link("home", "edge1"), topology.link("edge1", "van")
     assert (home.latency_ms, home.jitter_ms, home.loss) == (30.0, 9.0, 0.5)
     assert (van.latency_ms, van.jitter_ms, van.loss) == (80.0, 9.0, 0.02)
-    assert topology.link("edge1", "FS1").latency_ms == 1.0
+    assert topology.link("edge1", "FS1").latency_ms == topology.link("desk", "edge1").latency_ms == 1.0
 
 
 def test_a_client_enters_at_the_first_interface_of_its_transport() -> None:
