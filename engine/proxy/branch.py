@@ -8,7 +8,7 @@ from engine.nodes import Node
 from engine.notes import AttemptEnded, AttemptStarted
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction
-from engine.sip.transactions.transaction import cancel_of
+from engine.sip.transactions.transaction import UNATTENDED, cancel_of
 from engine.timers import Timed
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Branch(Timed):
         self.closed = False
         self.status = 0  # the final one, ours or the target's
 
-    def start(self, request: Request, flow: Flow, timeout_s: float | None, now: float) -> None:
+    def start(self, request: Request, flow: Flow, branch: bytes, timeout_s: float | None, now: float) -> None:
         """Send the request, reserving a channel at the node."""
         core = self._context.core
         self._started_at = now
@@ -85,7 +85,7 @@ class Branch(Timed):
         if timeout_s is not None:
             self._timeout_at = now + timeout_s
         core.timers.arm(self, min(look_at, self._timeout_at))
-        self._client = core.layer.send(request, flow, self, now)
+        self._client = core.layer.send(request, flow, self, now, branch)
 
     # --- what comes back (ClientUser)
 
@@ -168,7 +168,7 @@ class Branch(Timed):
             return
         self._cancel_sent = True
         core = self._context.core
-        core.layer.send(cancel_of(client.request, *self._context.cancel_reasons), client.flow, core.cancels, now)
+        core.layer.send(cancel_of(client.request, *self._context.cancel_reasons), client.flow, UNATTENDED, now)
 
     # --- ends
 

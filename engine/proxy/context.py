@@ -277,7 +277,7 @@ class ResponseContext(Timed):
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
         branch = Branch(self, node, resource, self._attempts, ring_s, leave_when_down)
         self._open.append(branch)
-        branch.start(request, flow, timeout_s, now)
+        branch.start(request, flow, branch_id, timeout_s, now)
 
     # --- what the branches bring
 
@@ -411,6 +411,7 @@ class ResponseContext(Timed):
         for branch in self._open:
             if not branch.closed:
                 branch.cancel(now)
+        self._open.clear()  # they know this context; so that it need not know them any longer
         if self._coroutine is not None and not self._running:
             self._coroutine.close()
             self._coroutine = None

@@ -11,8 +11,7 @@ from engine.nodes import Node, Pool
 from engine.policy import Policy
 from engine.proxy.branch import Branch
 from engine.proxy.here import Here
-from engine.sip.message import Response
-from engine.sip.transactions import ClientTransaction, TransactionLayer
+from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
 
 
@@ -21,7 +20,6 @@ class ProxyCore:
 
     __slots__ = (
         "_attempts",
-        "cancels",
         "config",
         "dialogs",
         "errors_told",
@@ -57,7 +55,6 @@ class ProxyCore:
         self.timers = timers
         self.out = out
         self.rng = rng
-        self.cancels = Unattended()
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
         self._attempts: dict[str, dict[Branch, None]] = {}
 
@@ -72,18 +69,3 @@ class ProxyCore:
     def tag(self) -> bytes:
         """A To tag for a response of our own."""
         return b"%012x" % self.rng.getrandbits(48)
-
-
-class Unattended:
-    """The user of requests whose outcome no one waits for: CANCEL, whose effect shows in the INVITE."""
-
-    __slots__ = ()
-
-    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        pass
-
-    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        pass
-
-    def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
-        pass

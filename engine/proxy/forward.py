@@ -8,9 +8,10 @@ from zlib import crc32
 from engine.boundary import Flow
 from engine.proxy.here import DEFAULT_PORT, Here
 from engine.sip.errors import SipError
-from engine.sip.headers import MAGIC_COOKIE, parse_via
+from engine.sip.headers import MAGIC_COOKIE, Via, parse_via
 from engine.sip.message import Request
 
+_ROUTING = ("route", "proxy-require", "proxy-authorization")
 _RPORT = re.compile(rb";[ \t]*rport[ \t]*(?=;|$)", re.IGNORECASE)
 
 
@@ -22,15 +23,18 @@ def note_source(request: Request, flow: Flow) -> Flow:
     """
     via = request.via
     host, port = flow.peer
-    asked = b"rport" in via.params
-    differs = via.host.decode("ascii").strip("[]").lower() != host
-    if asked or differs:
+    params = via.params
+    asked = b"rport" in params
+    if asked or via.host.decode("ascii").strip("[]").lower() != host:
         value = next(iter(request.values("via")))
-        if asked and via.params[b"rport"] is None:
+        params = params.copy()
+        if asked and params[b"rport"] is None:
+            params[b"rport"] = b"%d" % port
             value = _RPORT.sub(b";rport=%d" % port, value, count=1)
-        if b"received" not in via.params:
-            value += b";received=" + host.encode("ascii", "replace")
-        request.replace_top_via(value)
+        if b"received" not in params:
+            params[b"received"] = received = host.encode("ascii", "replace")
+            value += b";received=" + received
+        request.replace_top_via(value, Via(via.transport, via.host, via.port, params))
     if asked or flow.stream:
         return flow
     return Flow(flow.interface, (host, via.port or DEFAULT_PORT))
@@ -38,13 +42,11 @@ def note_source(request: Request, flow: Flow) -> Flow:
 
 def loop_key(request: Request) -> int:
     """A number over what decides where the request goes (RFC 5393 §4.2.1)."""
-    parts = [
-        request.uri,
-        *request.all("route"),
-        *request.all("proxy-require"),
-        *request.all("proxy-authorization"),
-    ]
-    return crc32(b"\n".join(parts))
+    key = crc32(request.uri)
+    for name in _ROUTING:
+        if name in request.names:
+            key = crc32(b"\n".join(request.all(name)), key)
+    return key
 
 
 def check_loop(request: Request, here: Here, key: int) -> None:

@@ -206,14 +206,17 @@ class Message:
                 return
         del self.names[index], self.lines[index]
 
-    def replace_top_via(self, value: bytes) -> None:
-        """Write another value over the top Via; values behind a comma in its line stay."""
+    def replace_top_via(self, value: bytes, parsed: Via | None = None) -> None:
+        """Write another value over the top Via; values behind a comma in its line stay.
+
+        ``parsed`` is the same value, where it is known already.
+        """
         index = self.names.index("via")
         line = self.lines[index]
         if b"," in line:
             value = b", ".join([value, *list(split_commas(_value(line)))[1:]])
         self.lines[index] = b"Via: " + value
-        self._via = None
+        self._via = parsed
 
     def _forget(self, name: str) -> None:
         if name == "via":

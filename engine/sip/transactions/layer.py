@@ -93,10 +93,15 @@ class TransactionLayer:
         else:
             transaction.receive(response, now)
 
-    def send(self, request: Request, flow: Flow, user: ClientUser, now: float) -> ClientTransaction:
-        """Send a request, whose top Via bears a branch of its own, and see it through."""
+    def send(
+        self, request: Request, flow: Flow, user: ClientUser, now: float, branch: bytes = b""
+    ) -> ClientTransaction:
+        """Send a request, whose top Via bears a branch of its own, and see it through.
+
+        ``branch`` is that branch; it is read from the Via where the caller does not say it.
+        """
         durations = self._streamed if self._reliable(flow.interface) else self._lossy
-        key = (request.via.branch, request.method)
+        key = (branch or request.via.branch, request.method)
         transaction = ClientTransaction(self, request, flow, durations, user, key)
         self._clients[key] = transaction
         transaction.begin(now)

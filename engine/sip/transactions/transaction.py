@@ -34,6 +34,24 @@ class ClientUser(Protocol):
         ...
 
 
+class Unattended:
+    """The user of requests whose outcome no one waits for."""
+
+    __slots__ = ()
+
+    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
+        pass
+
+    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        pass
+
+    def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
+        pass
+
+
+UNATTENDED = Unattended()
+
+
 class _Transaction(Timed):
     """What clients and servers share: stepping through the table, and the two timers."""
 
@@ -85,6 +103,8 @@ class _Transaction(Timed):
             self._next_interval(now)
         for action in step.actions:
             self._act(action, response, now)
+        if self.state == tables.TERMINATED:
+            self._let_go()
         return True
 
     def _enter(self, state: str, now: float) -> None:
@@ -132,6 +152,10 @@ class _Transaction(Timed):
         raise NotImplementedError
 
     def _forget(self) -> None:
+        raise NotImplementedError
+
+    def _let_go(self) -> None:
+        """Drop the user, who knows this transaction too: only the garbage collector would find such a circle."""
         raise NotImplementedError
 
     def _retransmit(self) -> None:
@@ -211,6 +235,10 @@ class ClientTransaction(_Transaction):
     def _forget(self) -> None:
         self._layer.forget_client(self)
 
+    def _let_go(self) -> None:
+        self._user = UNATTENDED
+        self.request = None
+
 
 class ServerTransaction(_Transaction):
     """A request that this element received (§17.2). ``user`` is for whoever answers it, to find itself again."""
@@ -246,6 +274,7 @@ class ServerTransaction(_Transaction):
     def abandon(self) -> None:
         """End without a final response, where none would be welcome any more (RFC 4320 §4.2)."""
         self._enter(tables.TERMINATED, 0.0)
+        self._let_go()
 
     def _act(self, action: str, response: Response | None, now: float) -> None:
         if action == tables.SEND_RESPONSE and response is not None:
@@ -258,6 +287,9 @@ class ServerTransaction(_Transaction):
 
     def _forget(self) -> None:
         self._layer.forget_server(self)
+
+    def _let_go(self) -> None:
+        self.user = None
 
 
 _ACK_COPIES = frozenset(("from", "call-id", "route"))
