@@ -1,0 +1,205 @@
+"""The simulated network: datagrams between places, ICMP, partitions; ``sim.connections`` adds TCP.
+
+Packets travel as bare SimPy events with a callback, not as processes: an event costs a microsecond, a process ten.
+What happens to a packet is decided when it is sent; partitions and other settings don't touch what is under way.
+A datagram for a port that no process has open comes back to its sender as ``Unreachable``, after the way there and
+back; like any packet, the ICMP message can get lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeAlias
+
+import simpy
+from simpy.events import Event
+
+from engine.boundary import Address, Datagram, Flow, Interface, Unreachable
+from sim.addresses import Addresses, Port, Receiver
+from sim.connections import Connections
+from sim.links import Direction, Link
+from sim.random_streams import RandomStreams
+from sim.trace import Fate, Trace, Wire
+
+_Callbacks: TypeAlias = "list[Callable[[Any], None]]"
+
+LOOPBACK = Link(latency_ms=0.01)
+"""Between two interfaces of one place."""
+
+
+class _Packet(Event):
+    """A datagram under way. SimPy asks no more of an event than its callbacks and that it did not fail, so
+    ``Event.__init__``, which would make a list of callbacks for each packet, is left out: all share one."""
+
+    _ok = True
+    _value = None
+
+    def __init__(self, callbacks: _Callbacks, route: _Route, data: bytes, sent_s: float, fate: Fate) -> None:
+        self.callbacks = callbacks
+        self.route = route
+        self.data = data
+        self.sent_s = sent_s
+        self.fate: Fate = fate
+
+
+class _Call(Event):
+    """A function to be called later."""
+
+    _ok = True
+    _value = None
+
+    def __init__(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self.callbacks = [self._run]
+        self.function = function
+        self.arguments = arguments
+
+    def _run(self, _event: Event) -> None:
+        self.function(*self.arguments)
+
+
+class _Route:
+    """Everything about datagrams from one port to one peer that is the same for each packet."""
+
+    __slots__ = ("back", "flow", "icmp", "receiver", "sender", "way", "wire")
+
+    def __init__(
+        self, sender: Port, receiver: Port | None, flow_back: Flow, wire: Wire, way: Direction, back: Direction
+    ):
+        self.sender = sender.host
+        self.receiver = receiver.host if receiver else None
+        self.flow = Flow(receiver.name if receiver else "", sender.address)
+        self.icmp = flow_back
+        self.wire = wire
+        self.way = way
+        self.back = back
+
+
+class Network:
+    """Places, the links between them, and what is under way."""
+
+    def __init__(
+        self, env: simpy.Environment, trace: Trace, streams: RandomStreams, default_link: Link | None = None
+    ) -> None:
+        self.env = env
+        self.trace = trace
+        self.addresses = Addresses()
+        self._streams = streams
+        self._default_link = default_link or Link()
+        self._links: dict[tuple[str, str], Link] = {}
+        self._directions: dict[tuple[str, str], Direction] = {}
+        self._routes: dict[tuple[Port, Address], _Route] = {}
+        self._callbacks: _Callbacks = [self._arrive]
+        self._connections = Connections(self)
+
+    # --- set-up -------------------------------------------------------------------------------------------
+
+    def bind(self, host: Receiver, interfaces: Iterable[Interface]) -> dict[str, Port]:
+        """Bind a host's interfaces; raises ValueError where one cannot be."""
+        return self.addresses.bind(host, interfaces)
+
+    def link(self, place: str, other: str, link: Link) -> None:
+        """Set both directions between two places."""
+        for pair in ((place, other), (other, place)):
+            self._links[pair] = link
+            if pair in self._directions:
+                self._directions[pair].link = link
+
+    def settings(self, from_place: str, to_place: str) -> Link:
+        """The link as it was set up, whatever faults have done to it since."""
+        default = LOOPBACK if from_place == to_place else self._default_link
+        return self._links.get((from_place, to_place), default)
+
+    def direction(self, from_place: str, to_place: str) -> Direction:
+        """One direction of the link between two places, as it is now."""
+        pair = (from_place, to_place)
+        direction = self._directions.get(pair)
+        if direction is None:
+            rng = self._streams.stream(f"link {from_place}>{to_place}")
+            direction = self._directions[pair] = Direction(self.settings(*pair), rng)
+        return direction
+
+    def block(self, from_place: str, to_place: str) -> None:
+        """Partition: nothing sent from now on passes in this direction."""
+        self.direction(from_place, to_place).blocked = True
+
+    def heal(self, from_place: str, to_place: str) -> None:
+        """End a partition and every change of the link's settings; held-up segments of streams go on."""
+        direction = self.direction(from_place, to_place)
+        direction.link = self.settings(from_place, to_place)
+        direction.blocked = False
+        self._connections.resume(direction)
+
+    # --- traffic ------------------------------------------------------------------------------------------
+
+    def later(self, delay_s: float, function: Callable[..., None], *arguments: Any) -> None:
+        """Call a function after ``delay_s``."""
+        self.env.schedule(_Call(function, arguments), delay=delay_s)
+
+    def send(self, port: Port, flow: Flow, data: bytes) -> None:
+        """Carry out a machine's Send on one of its host's ports."""
+        if not port.datagram:
+            self._connections.send(port, flow, data)
+            return
+        route = self._routes.get((port, flow.peer)) or self._route(port, flow.peer)
+        if route is None:
+            self.later(0.0, self._tell, port.host, Unreachable(flow, f"unknown name {flow.peer[0]}"))
+            return
+        env = self.env
+        now = env.now
+        way = route.way
+        if way.blocked:
+            self.trace.message(now, now, route.wire, data, "partitioned")
+            return
+        fate: Fate = "delivered"
+        for delay_s in way.datagram(now):
+            env.schedule(_Packet(self._callbacks, route, data, now, fate), delay=delay_s)
+            fate = "duplicated"
+        if fate == "delivered":
+            self.trace.message(now, now, route.wire, data, "lost")
+
+    def close(self, port: Port, flow: Flow) -> None:
+        """Carry out a machine's Close."""
+        self._connections.close(port, flow.stream)
+
+    def died(self, host: Receiver) -> None:
+        """The process at this host is gone, and with it its connections."""
+        self._connections.drop(host)
+
+    def _arrive(self, packet: _Packet) -> None:
+        route = packet.route
+        host = route.receiver
+        now = self.env.now
+        if host is None or not host.alive:
+            self.trace.message(now, packet.sent_s, route.wire, packet.data, "unreachable")
+            self._refuse(route, now)
+        elif host.admits(len(packet.data)):
+            self.trace.message(now, packet.sent_s, route.wire, packet.data, packet.fate)
+            host.receive(Datagram(route.flow, packet.data))
+        else:
+            self.trace.message(now, packet.sent_s, route.wire, packet.data, "overflowed")
+
+    def _refuse(self, route: _Route, now: float) -> None:
+        if route.back.blocked:
+            return
+        reason = "port unreachable" if route.wire.to_place else "no route to host"
+        for delay_s in route.back.datagram(now):
+            self.later(delay_s, self._tell, route.sender, Unreachable(route.icmp, reason))
+
+    def _tell(self, host: Receiver, event: Unreachable) -> None:
+        if host.alive:
+            host.receive(event)
+
+    def _route(self, port: Port, peer: Address) -> _Route | None:
+        address = self.addresses.resolve(peer)
+        if address is None:
+            return None
+        receiver = self.addresses.port(port.transport, address)
+        here = port.host.place
+        there = receiver.host.place if receiver else self.addresses.place(address[0])
+        wire = Wire(here, there, port.address, address, port.transport)
+        route = _Route(
+            port, receiver, Flow(port.name, peer), wire, self.direction(here, there), self.direction(there, here)
+        )
+        if receiver is not None:  # others may be bound later, and strangers may name any number of them
+            self._routes[port, peer] = route
+        return route

@@ -1,0 +1,120 @@
+"""The trace: every message on the wire and every Note, in order, as a hash, as records, and to listeners.
+
+The hash tells whether two runs were the same; it costs about a microsecond a message and needs no memory. Records
+are kept only as far as asked for, so that a simulated week stays as small as a simulated minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from hashlib import blake2b
+from struct import Struct
+from typing import Literal, NamedTuple, TypeAlias
+
+from engine.boundary import Address, Note, Transport
+
+Fate: TypeAlias = Literal["delivered", "duplicated", "lost", "partitioned", "unreachable", "overflowed"]
+"""What became of a message. ``duplicated``: a second copy arrived; ``overflowed``: the socket buffer was full."""
+
+Recording: TypeAlias = Literal["none", "notes", "all"]
+"""What is kept in memory; ``all`` is the messages as well as the notes."""
+
+MessageListener: TypeAlias = "Callable[[MessageRecord], None]"
+NoteListener: TypeAlias = "Callable[[NoteRecord], None]"
+
+_HEAD = Struct("<ddI")
+
+
+class Wire:
+    """The way of a message: who sends to whom, from which address to which. Made once, used for every packet."""
+
+    __slots__ = ("destination", "from_place", "label", "source", "to_place", "transport")
+
+    def __init__(
+        self, from_place: str, to_place: str, source: Address, destination: Address, transport: Transport
+    ) -> None:
+        self.from_place = from_place
+        self.to_place = to_place
+        self.source = source
+        self.destination = destination
+        self.transport = transport
+        self.label = repr((from_place, to_place, source, destination, transport)).encode()
+
+
+class MessageRecord(NamedTuple):
+    """One message on the wire, told when its fate is settled: at its arrival, or at once when it never left.
+
+    ``time_s`` is when the fate was settled, ``sent_s`` when the sender let go of it. ``to_place`` is "" for an
+    address that nobody has.
+    """
+
+    time_s: float
+    sent_s: float
+    from_place: str
+    to_place: str
+    source: Address
+    destination: Address
+    transport: Transport
+    data: bytes
+    fate: Fate
+
+
+class NoteRecord(NamedTuple):
+    """One Note, told by the machine (or the world) at ``place``."""
+
+    time_s: float
+    place: str
+    note: Note
+
+
+class Trace:
+    """Hashes everything, keeps what ``record`` says, tells listeners."""
+
+    def __init__(self, record: Recording = "none") -> None:
+        self.messages: list[MessageRecord] = []
+        self.notes: list[NoteRecord] = []
+        self._hash = blake2b(digest_size=16)
+        self._message_listeners: list[MessageListener] = []
+        self._note_listeners: list[NoteListener] = []
+        if record == "all":
+            self._message_listeners.append(self.messages.append)
+        if record != "none":
+            self._note_listeners.append(self.notes.append)
+
+    def listen(self, on_message: MessageListener | None = None, on_note: NoteListener | None = None) -> None:
+        """Tell these callables of everything from now on, as it happens."""
+        if on_message is not None:
+            self._message_listeners.append(on_message)
+        if on_note is not None:
+            self._note_listeners.append(on_note)
+
+    def message(self, time_s: float, sent_s: float, wire: Wire, data: bytes, fate: Fate) -> None:
+        self._hash.update(_HEAD.pack(time_s, sent_s, len(data)) + wire.label + fate.encode() + data)
+        if self._message_listeners:
+            record = MessageRecord(
+                time_s,
+                sent_s,
+                wire.from_place,
+                wire.to_place,
+                wire.source,
+                wire.destination,
+                wire.transport,
+                data,
+                fate,
+            )
+            for listener in self._message_listeners:
+                listener(record)
+
+    def note(self, time_s: float, place: str, note: Note) -> None:
+        # A field that a Note declares repr=False differs between machines (a traceback's paths) and stays out.
+        text = f"{place} {note!r}".encode()
+        self._hash.update(_HEAD.pack(time_s, time_s, len(text)) + text)
+        if self._note_listeners:
+            record = NoteRecord(time_s, place, note)
+            for listener in self._note_listeners:
+                listener(record)
+
+    @property
+    def hash(self) -> str:
+        """The hash of everything so far, in hexadecimal."""
+        return self._hash.hexdigest()
