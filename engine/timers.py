@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 
+from mypy_extensions import mypyc_attr
+
 from engine.boundary import NEVER
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)  # the modelled agents stay plain Python
 class Timed:
     """Something with one deadline. Subclasses say in ``fire`` what happens when it comes."""
 

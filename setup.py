@@ -1,0 +1,29 @@
+"""Build hook. ``SIPTWIN_COMPILE=1 pip install --no-build-isolation .`` compiles the hot rooms with mypyc.
+
+The sources stay plain Python and need no compiler; see "Speed" in README.md. Policies, and what their authors
+subclass, are never compiled, so that they can be any Python.
+"""
+
+from __future__ import annotations
+
+import os
+from glob import glob
+
+from setuptools import setup
+
+HOT = [
+    "engine/timers.py",
+    "engine/dialogs.py",
+    "engine/edge.py",
+    *glob("engine/sip/[a-z]*.py"),
+    *glob("engine/sip/transactions/[a-z]*.py"),
+    *glob("engine/nodes/[a-z]*.py"),
+    *glob("engine/proxy/[a-z]*.py"),
+]
+
+if os.environ.get("SIPTWIN_COMPILE") == "1":
+    from mypyc.build import mypycify
+
+    setup(ext_modules=mypycify(["--strict", *sorted(HOT)], opt_level="3"))
+else:
+    setup()
