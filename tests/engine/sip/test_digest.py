@@ -61,7 +61,8 @@ def test_without_qop_as_in_rfc_2069() -> None:
 def test_a_recorded_phone_and_freeswitch_agree() -> None:
     credentials = parse_credentials(
         b'Digest username="1000", realm="lab.test", nonce="3acc5deb-f62a-4506-ab4b-47ff3c6b9a35", '
-        b'uri="sip:lab.test", response="a5841c449f28e1ec66a23a3ad29ba569", algorithm=MD5, cnonce="72b34eaa", qop=auth, nc=00000001'
+        b'uri="sip:lab.test", response="a5841c449f28e1ec66a23a3ad29ba569", algorithm=MD5, '
+        b'cnonce="72b34eaa", qop=auth, nc=00000001'
     )
     assert verify(credentials, b"REGISTER", b"1234")
 

@@ -1,0 +1,52 @@
+"""Settings of a modelled FreeSWITCH. All durations are in seconds; defaults are what was observed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from engine.boundary import Interface
+from engine.config import TimersConfig
+
+OBSERVED_TIMERS = TimersConfig(
+    # Observed: INVITE at 0, 1, 3, 7, 15 and 31 s, given up at 32 s: sofia-sip doubles from 1 s on.
+    t1_s=1.0,
+    b_s=32.0,
+    f_s=32.0,
+    h_s=32.0,
+    j_s=32.0,
+    l_s=32.0,
+    m_s=32.0,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FreeSwitchConfig:
+    """One node."""
+
+    name: str
+    interfaces: tuple[Interface, ...]
+    domain: str  # of the callers that it names itself; the digest realm is the domain that a request asks for
+    users: tuple[str, ...] = tuple(str(number) for number in range(1000, 1020))
+    password: str = "1234"
+    auth: bool = True  # whether INVITE is challenged; REGISTER always is
+    trusted: tuple[str, ...] = ()  # IP addresses that are never challenged: the edges (apply-inbound-acl)
+    version: Literal["1.10.12", "1.11.2"] = "1.10.12"
+    max_sessions: int = 1000
+    force_expires_s: int = 180  # granted whatever was asked (sip-force-expires)
+    late_margin_s: float = 60.0  # a binding is kept so much longer (sip-expires-late-margin)
+    expiry_check_s: float = 30.0  # and is looked at so often
+    nonce_ttl_s: float = 60.0  # a nonce that was never used is forgotten then
+    startup_s: float = 1.6  # from start to the first 200 to OPTIONS
+    startup_refusing_s: float = 0.5  # the last part of it, in which all is answered 503
+    reply_delay_s: float = 0.002  # the time that it takes over each request
+    ring_delay_s: float = 0.0  # from INVITE to 180; no 180 is sent where this and answer_delay_s are 0
+    answer_delay_s: float = 0.0  # from 180 to 200, for what it answers itself
+    bridge_timeout_s: float = 30.0  # how long the called user may ring (call_timeout)
+    linger_s: float = 10.0  # a refused or abandoned INVITE holds its session for so long
+    shutdown_refusing_s: float = 0.6  # after the BYEs of a shutdown all is answered 503, then nothing
+    bridges: Mapping[str, str] = field(
+        default_factory=dict
+    )  # number -> SIP URI to bridge to; ;fs_path=sip:host is its route
+    timers: TimersConfig = field(default=OBSERVED_TIMERS)

@@ -1,0 +1,81 @@
+"""One user: the header lines that bear the user's name, made once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.sip.message import Request, Response
+from sim.agents.messages import block, reply
+
+if TYPE_CHECKING:
+    from sim.agents.phones.phones import Phones
+
+_NAMES = ["via", "max-forwards", "from", "to", "call-id", "cseq", "contact", "user-agent"]
+_BODY_NAMES = ["content-type", "content-length"]
+_CONTENT_TYPE = b"Content-Type: application/sdp"
+
+
+class User:
+    """A user of ``Phones``."""
+
+    __slots__ = ("_contact_line", "_from_line", "_session_headers", "contact", "name", "uri")
+
+    def __init__(self, name: str, uri: bytes, contact: bytes, user_agent: bytes) -> None:
+        self.name = name
+        self.uri = uri
+        self.contact = contact
+        self._from_line = b"From: <" + uri + b">"
+        self._contact_line = b"Contact: <" + contact + b">"
+        self._session_headers = block(self._contact_line, user_agent, _CONTENT_TYPE)
+
+    def invite(
+        self, phones: Phones, to: str, call_id: str, tag: bytes, number: int, authorization: bytes
+    ) -> Request:
+        """An INVITE of this user; ``authorization`` is a whole header line, or empty."""
+        uri = phones.uri_of(to)
+        body = phones.description
+        names = _NAMES + _BODY_NAMES
+        lines = [
+            phones.via_line(),
+            b"Max-Forwards: 70",
+            self._from_line + b";tag=" + tag,
+            b"To: <" + uri + b">",
+            b"Call-ID: " + call_id.encode("latin-1"),
+            b"CSeq: %d INVITE" % number,
+            self._contact_line,
+            phones.user_agent.lines[0],
+            _CONTENT_TYPE,
+            b"Content-Length: %d" % len(body),
+        ]
+        if authorization:
+            names.insert(-2, authorization[: authorization.index(b":")].lower().decode())
+            lines.insert(-2, authorization)
+        return Request(b"INVITE", uri, names, lines, body)
+
+    def register(
+        self, phones: Phones, call_id: str, tag: bytes, number: int, expires_s: int, authorization: bytes
+    ) -> Request:
+        """A REGISTER of this user's one contact; ``expires_s`` 0 withdraws it."""
+        names = [*_NAMES, "expires", "content-length"]
+        lines = [
+            phones.via_line(),
+            b"Max-Forwards: 70",
+            self._from_line + b";tag=" + tag,
+            b"To: <" + self.uri + b">",
+            b"Call-ID: " + call_id.encode("latin-1"),
+            b"CSeq: %d REGISTER" % number,
+            self._contact_line,
+            phones.user_agent.lines[0],
+            b"Expires: %d" % expires_s,
+            b"Content-Length: 0",
+        ]
+        if authorization:
+            names.insert(-1, authorization[: authorization.index(b":")].lower().decode())
+            lines.insert(-1, authorization)
+        return Request(b"REGISTER", phones.registrar, names, lines)
+
+    def session_reply(self, phones: Phones, request: Request, status: int, tag: bytes = b"") -> Response:
+        """A response with Contact and, where it is a 2xx, the session description."""
+        body = phones.description if status >= 200 else b""
+        headers = self._session_headers if body else phones.ringing_headers(self._contact_line)
+        return reply(request, status, tag, headers, body)
