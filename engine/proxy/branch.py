@@ -149,7 +149,7 @@ class Branch(Timed):
 
     def _give_up(self, status: int, why: str, now: float) -> None:
         """Stop repeating the request, so that a node that returns isn't met by calls given up long ago."""
-        self._unwanted = True
+        self.cancel(now)
         if self._client is not None:
             self._client.stop_resending()
         self._end(status, why, None, now)
@@ -169,6 +169,7 @@ class Branch(Timed):
         self._cancel_sent = True
         core = self._context.core
         core.layer.send(cancel_of(client.request, *self._context.cancel_reasons), client.flow, UNATTENDED, now)
+        client.cancelled(now)
 
     # --- ends
 

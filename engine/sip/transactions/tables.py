@@ -74,6 +74,7 @@ INVITE_CLIENT: Final[Table] = {
             PROVISIONAL: Step(PROCEEDING, (PASS_UP,)),
             SUCCESS: Step(ACCEPTED, (PASS_UP,)),
             FAILURE: Step(COMPLETED, (SEND_ACK, PASS_UP)),
+            EXPIRE: Step(TERMINATED, (TIME_OUT,)),  # runs from a CANCEL only (§9.1)
             # nothing was sent that could fail, but a host that is gone says so for what was sent before
             UNREACHABLE: Step(TERMINATED, (REPORT,)),
         },

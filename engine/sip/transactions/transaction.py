@@ -213,6 +213,12 @@ class ClientTransaction(_Transaction):
         self._resend_at = NEVER
         self._arm()
 
+    def cancelled(self, now: float) -> None:
+        """A CANCEL was sent: where no final response follows for 64*T1, none will (§9.1)."""
+        if self.state == tables.PROCEEDING:
+            self._expire_at = now + self.durations.expire["B"]
+            self._arm()
+
     def _longer(self, interval: float) -> float:
         if self._table is tables.INVITE_CLIENT:
             return 2 * interval  # timer A doubles without a cap (§17.1.1.2)
