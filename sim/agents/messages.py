@@ -59,6 +59,19 @@ def reply(
     return Response(status, reason or REASONS.get(status, b"Unknown"), names, lines, body)
 
 
+def trying(request: Request, headers: Block) -> Response:
+    """A 100 as FreeSWITCH sends it: for the next hop alone, so with the top Via alone."""
+    names = ["via", "from", "to", "call-id", "cseq"]
+    lines = [line_of(request, name) for name in names]
+    lines[0] = b"Via: " + next(iter(request.values("via")))
+    return Response(
+        100,
+        REASONS[100],
+        [*names, *headers.names, "content-length"],
+        [*lines, *headers.lines, b"Content-Length: 0"],
+    )
+
+
 def line_of(message: Message, name: str) -> bytes:
     """The first header line of this name, as it stands; it must be there."""
     return message.lines[message.names.index(name)]

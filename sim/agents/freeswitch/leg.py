@@ -13,7 +13,7 @@ from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.media import silenced
 from sim.agents.freeswitch.wording import NO_DIALOG_REASON, SESSION
-from sim.agents.messages import Block, block, reply
+from sim.agents.messages import Block, block, reply, trying
 
 if TYPE_CHECKING:
     from sim.agents.dialogs import Dialog
@@ -149,7 +149,7 @@ class Leg(Timed):
             return
         self.confirm()
         dialog.refresh_target(request)
-        transaction.respond(reply(request, 100, b"", node.wording.agent), now)
+        transaction.respond(trying(request, node.wording.agent), now)
         headers = self._contact + node.wording.accepting + SESSION
         answer = reply(request, 200, b"", headers, self._description)
         self._unconfirmed = UnconfirmedAnswer(transaction, answer, node.timers, self._no_ack, now)

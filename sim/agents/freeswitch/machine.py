@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
 
 from engine.boundary import NEVER, AgentOrder, Drain, Effect, Flow, Input
@@ -20,9 +20,11 @@ from sim.agents.freeswitch.outbound import originate
 from sim.agents.freeswitch.registrations import Registrations
 from sim.agents.freeswitch.source import note_source
 from sim.agents.freeswitch.wording import FULL_REASON, NO_DIALOG_REASON, RETRY_AFTER
-from sim.agents.messages import block, reply
+from sim.agents.messages import block, reply, trying
 from sim.agents.notes import OrderCarriedOut, OrderRefused
 from sim.agents.wire import Wire
+
+MOST_HELD = 1_000  # inputs that wait while it starts, as many datagrams as a socket's buffer has room for
 
 _NEED_DIALOG = frozenset((b"BYE", b"INFO", b"UPDATE", b"REFER", b"PRACK", b"NOTIFY"))
 
@@ -52,28 +54,37 @@ class FreeSwitch:
         self._paused = False
         self._said_full = False
         self._housekeeping = _Housekeeping(self._node)
+        self._starting = _Starting(self._take)
 
     # --- the host's side
 
     def start(self, now: float) -> Sequence[Effect]:
-        """The process starts: deaf first, then refusing, then ready."""
+        """The process starts: silent first, then refusing, then ready."""
         config = self._config
         self._starting_until = now + config.startup_s
         self._deaf_until = self._starting_until - config.startup_refusing_s
         self._node.timers.arm(self._housekeeping, now + config.expiry_check_s)
+        if self._deaf_until > now:
+            self._node.timers.arm(self._starting, self._deaf_until)
         return ()
 
     def receive(self, event: Input, now: float) -> Sequence[Effect]:
         """Take a message or an order."""
-        if not self._deaf_until <= now < self._deaf_from:
+        if now < self._deaf_until:
+            self._starting.hold(event)
             return ()
+        if now >= self._deaf_from:
+            return ()
+        self._take(event, now)
+        return self._take_effects()
+
+    def _take(self, event: Input, now: float) -> None:
         if isinstance(event, AgentOrder):
             self._carry_out(event.order, event.argument, now)
         elif isinstance(event, Drain):
             self._carry_out("pause", "", now)
         else:
             self._wire.receive(event, now)
-        return self._take_effects()
 
     def tick(self, now: float) -> Sequence[Effect]:
         """Let due timers fire; after a shutdown nothing is sent any more."""
@@ -220,7 +231,7 @@ class FreeSwitch:
         except SipError as error:
             transaction.respond(reply(request, error.status, node.tag(), node.wording.rich), now)
             return
-        transaction.respond(reply(request, 100, b"", node.wording.agent), now)
+        transaction.respond(trying(request, node.wording.agent), now)
         dialplan.route(node, leg, now)
 
     def _authenticate(self, transaction: ServerTransaction, now: float) -> str | None:
@@ -274,6 +285,26 @@ class FreeSwitch:
         wording = node.wording
         usual = {b"INVITE": wording.rich, b"OPTIONS": wording.events}.get(request.method, wording.base)
         transaction.respond(reply(request, 503, node.tag(), RETRY_AFTER + usual, reason=FULL_REASON), now)
+
+
+class _Starting(Timed):
+    """Between the opening of its sockets and its first word, datagrams wait; then all are answered at once."""
+
+    __slots__ = ("_held", "_take")
+
+    def __init__(self, take: Callable[[Input, float], None]) -> None:
+        super().__init__()
+        self._take = take
+        self._held: list[Input] = []
+
+    def hold(self, event: Input) -> None:
+        if len(self._held) < MOST_HELD:
+            self._held.append(event)
+
+    def fire(self, now: float) -> None:
+        held, self._held = self._held, []
+        for event in held:
+            self._take(event, now)
 
 
 class _Housekeeping(Timed):
