@@ -1,0 +1,99 @@
+"""The facts that the real host tells about itself, beside those of its machine (``engine.notes``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from engine.boundary import Level, Note
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceBound(Note):
+    """The interface is open; ``address`` shows the port that was really taken."""
+
+    interface: str
+    transport: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class BufferShort(Note):
+    """The kernel granted a smaller socket buffer than asked; bursts may be lost."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    option: str
+    asked_bytes: int
+    granted_bytes: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatagramsLost(Note):
+    """Datagrams given up; ``where``: kernel (receive buffer full) or send queue. Told once a second."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    where: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsRefused(Note):
+    """Connections closed at once; ``why``: the bound, or no file descriptors left. Told once a second."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFailed(Note):
+    """The machine raised: a fault of ours. That input is lost, all else goes on. Told once per place."""
+
+    level: ClassVar[Level] = Level.ERROR
+    on: str
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServeStarted(Note):
+    """The machine serves."""
+
+    interfaces: tuple[str, ...]
+    control: str
+
+
+@dataclass(frozen=True, slots=True)
+class DrainStarted(Note):
+    """No new work is taken; what stands may end within ``grace_s``."""
+
+    signal: str
+    grace_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServeStopped(Note):
+    """The end. ``why``: idle, grace (time is up, work was cut off), signal (a second one)."""
+
+    why: str
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReloadFailed(Note):
+    """The new settings cannot be used; the old ones stay in force."""
+
+    level: ClassVar[Level] = Level.ERROR
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinesDropped(Note):
+    """Log lines that were given up because the log's file is slower than the facts."""
+
+    level: ClassVar[Level] = Level.WARNING
+    count: int

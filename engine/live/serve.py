@@ -1,0 +1,139 @@
+"""Serves one machine until it is told to stop: signals, reload, systemd, control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from time import monotonic
+from typing import Protocol, runtime_checkable
+
+from engine.boundary import Drain, Interface, Machine, Note, Reconfigure
+from engine.live.control import ControlServer
+from engine.live.errors import endpoint
+from engine.live.host import LiveHost, MachineFactory
+from engine.live.notes import DrainStarted, ReloadFailed, ServeStarted, ServeStopped
+from engine.live.notify import notify, notify_reloading
+from engine.live.settings import LiveSettings
+
+_IDLE_POLL_S = 0.05
+_ENDS = (signal.SIGTERM, signal.SIGINT)
+
+
+@runtime_checkable
+class Drainable(Protocol):
+    """A machine that knows when nothing is left to finish."""
+
+    @property
+    def idle(self) -> bool: ...
+
+
+async def serve(
+    build: Callable[[], tuple[Machine | MachineFactory, Sequence[Interface]]],
+    reload: Callable[[], Reconfigure],
+    *,
+    on_note: Callable[[Note, float], None],
+    control_path: Path | None = None,
+    grace_s: float = 30.0,
+    settings: LiveSettings | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT, then drain: no new work, and the end when all is finished or time is up.
+
+    Parameters
+    ----------
+    build
+        Makes the machine and names its interfaces; what it raises is raised.
+    reload
+        Makes the new settings on SIGHUP, in a thread, since it reads files. What it raises is told as a
+        ``ReloadFailed`` note and changes nothing. Interfaces stay as they are: changed ones need a restart, and
+        ``reload`` is to say so.
+    control_path
+        The control socket, None for none.
+    grace_s
+        How long to wait, at most, after the first signal. A second one ends at once.
+
+    Raises
+    ------
+    LiveError
+        An interface or the control socket cannot be opened.
+    """
+    machine, interfaces = build()
+    host = LiveHost(machine, interfaces, on_note=on_note, settings=settings)
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (*_ENDS, signal.SIGHUP):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    control = ControlServer(host, control_path) if control_path else None
+    try:
+        await host.start()
+        if control:
+            await control.start()
+        service = _Service(host, signals, on_note)
+        service.tell_started(control_path)
+        await service.wait_for_end(reload)
+        await service.drain(grace_s)
+    finally:
+        for number in (*_ENDS, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+        if control:
+            await control.stop()
+        await host.stop()
+
+
+class _Service:
+    def __init__(
+        self, host: LiveHost, signals: asyncio.Queue[signal.Signals], on_note: Callable[[Note, float], None]
+    ) -> None:
+        self._host = host
+        self._signals = signals
+        self._on_note = on_note
+        self._last_signal = ""
+
+    def tell_started(self, control_path: Path | None) -> None:
+        bound = self._host.interfaces.values()
+        where = tuple(f"{each.transport} {endpoint(each.host, each.port)}" for each in bound)
+        self._tell(ServeStarted(where, str(control_path or "")))
+        notify("READY=1", f"STATUS=serving {', '.join(where)}")
+
+    async def wait_for_end(self, reload: Callable[[], Reconfigure]) -> None:
+        """Reload on each SIGHUP until an ending signal comes."""
+        while True:
+            number = await self._signals.get()
+            if number in _ENDS:
+                self._last_signal = number.name
+                return
+            notify_reloading()
+            try:
+                change = await asyncio.to_thread(reload)
+            except Exception as error:  # whatever is wrong with the new file must not end the service
+                self._tell(ReloadFailed(str(error) or type(error).__name__))
+            else:
+                self._host.deliver(change)
+            notify("READY=1")
+
+    async def drain(self, grace_s: float) -> None:
+        began = monotonic()
+        notify("STOPPING=1", f"STATUS=draining, at most {grace_s:g} s")
+        self._tell(DrainStarted(self._last_signal, grace_s))
+        self._host.deliver(Drain())
+        why = await self._wait_until_idle(began + grace_s)
+        self._tell(ServeStopped(why, monotonic() - began))
+
+    async def _wait_until_idle(self, ends: float) -> str:
+        while True:
+            machine = self._host.machine
+            if not isinstance(machine, Drainable) or machine.idle:
+                return "idle"
+            remaining_s = ends - monotonic()
+            if remaining_s <= 0:
+                return "grace"
+            try:
+                number = await asyncio.wait_for(self._signals.get(), min(_IDLE_POLL_S, remaining_s))
+            except TimeoutError:
+                continue
+            if number in _ENDS:
+                return "signal"
+
+    def _tell(self, note: Note) -> None:
+        self._on_note(note, monotonic())

@@ -1,0 +1,29 @@
+"""Bounds and time-outs of the real host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSettings:
+    """How much the host reads, keeps and waits. Everything that a stranger can make grow has its bound here."""
+
+    batch: int = 64  # datagrams read per wake-up: one busy interface must not starve the others
+    socket_buffer_bytes: int = (
+        4 * 1024 * 1024
+    )  # kernel buffers; the stock 208 KiB lose packets with the core half idle
+    send_queue: int = 1_024  # datagrams kept per interface while the kernel takes none
+
+    connections: int = 10_000  # per interface: as many accepted ones, and as many of our own
+    idle_s: float = 600.0  # a connection on which nothing came for so long is closed
+    connect_timeout_s: float = 5.0
+    write_buffer_bytes: int = 1024 * 1024  # a peer that leaves more unread is cut off
+    connect_queue_bytes: int = 256 * 1024  # kept for one peer until its connection stands
+
+    name_ttl_s: float = 60.0  # getaddrinfo tells no TTL
+    name_failure_ttl_s: float = 5.0
+    names: int = 1_024
+    lookups: int = 32  # at a time
+    lookup_wait_s: float = 5.0  # what waits longer for its name is given up
+    lookup_queue: int = 1_024  # sends that wait for a name
