@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 from engine.sip.errors import SipError
@@ -10,10 +11,16 @@ from engine.sip.grammar import HOST, PARAMS, QUOTED, SWS, TOKEN, parse_params
 
 MAGIC_COOKIE = b"z9hG4bK"  # RFC 3261 §8.1.1.7: the branch is unique, made by an RFC 3261 element
 
-# sent-protocol LWS sent-by *( SEMI via-params ); sent-protocol = "SIP" SLASH "2.0" SLASH transport
+# sent-protocol LWS sent-by *( SEMI via-params )
+# sent-protocol = protocol-name SLASH protocol-version SLASH transport
+# Name and version may be any token: a request of another version is answered 505 along its Vias.
 _VIA = re.compile(
-    rb"(?i:SIP)" + SWS + rb"/" + SWS + rb"2\.0" + SWS + rb"/" + SWS + rb"(" + TOKEN + rb")[ \t]++"
+    TOKEN + SWS + rb"/" + SWS + TOKEN + SWS + rb"/" + SWS + rb"(" + TOKEN + rb")[ \t]++"
     rb"(" + HOST + rb")" + SWS + rb"(?::" + SWS + rb"([0-9]{1,5}))?" + SWS + rb"(" + PARAMS + rb")"
+)
+# The form that nearly all have: a branch, and then at most an empty rport. Half the time.
+_USUAL_VIA = re.compile(
+    rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?;branch=(" + TOKEN + rb")(;rport)?"
 )
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT, display-name = *(token LWS) / quoted-string. UTF-8 without
 # quotes is tolerated in a display name, a comma is not (RFC 4475 §3.1.2.15).
@@ -22,14 +29,18 @@ _NAME_ADDR = re.compile(
     + QUOTED
     + rb"|[^\"<>,;:\\\x00-\x08\x0a-\x1f]*+)"
     + SWS
-    + rb"<([^<> \t\"]+)>"
+    + rb"<([^<>\"\x00-\x20\x7f]+)>"
     + SWS
     + rb"("
     + PARAMS
     + rb")"
 )
+# The form that nearly all have: a display name without escapes, angle brackets, at most a tag. Half the time.
+_USUAL_ADDR = re.compile(
+    rb"(\"[^\"\\\x00-\x1f]*+\" ?|[A-Za-z0-9 ]*+)<([^<>\"\x00-\x20\x7f]++)>(?:;tag=(" + TOKEN + rb"))?"
+)
 # addr-spec alone: what follows ";" are parameters of the header, and no "?" or "," may stand in it (§20)
-_ADDR_SPEC = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*:[^<> \t\";,?]+)" + SWS + rb"(" + PARAMS + rb")")
+_ADDR_SPEC = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*:[^<>\";,?\x00-\x20\x7f]+)" + SWS + rb"(" + PARAMS + rb")")
 _CSEQ = re.compile(rb"([0-9]{1,16})[ \t]++(" + TOKEN + rb")")
 
 
@@ -68,28 +79,51 @@ class CSeq(NamedTuple):
 
 
 def parse_via(value: bytes) -> Via:
-    match = _VIA.fullmatch(value)
-    if match is None:
-        raise SipError("malformed Via")
-    transport, host, port, params = match.groups()
-    if port is not None and not 0 < int(port) <= 65_535:
+    params: dict[bytes, bytes | None]
+    match = _USUAL_VIA.fullmatch(value)
+    if match is not None:
+        transport, host, digits, branch, rport = match.groups()
+        params = {b"branch": branch, b"rport": None} if rport else {b"branch": branch}
+    else:
+        match = _VIA.fullmatch(value)
+        if match is None:
+            raise SipError("malformed Via")
+        transport, host, digits, text = match.groups()
+        transport, params = transport.upper(), parse_params(text)
+    if digits is None:
+        return Via(transport, host, None, params)
+    port = int(digits)
+    if not 0 < port <= 65_535:
         raise SipError("malformed Via: port")
-    return Via(transport.upper(), host, int(port) if port else None, parse_params(params))
+    return Via(transport, host, port, params)
 
 
 def parse_name_addr(value: bytes, name: str = "address") -> NameAddr:
     """Parse one name-addr or addr-spec with its parameters; ``name`` is the header's, for the error."""
+    match = _USUAL_ADDR.fullmatch(value)
+    if match is not None:
+        display, uri, tag = match.groups()
+        return NameAddr(display.strip(), uri, {b"tag": tag} if tag else {})
     match = _NAME_ADDR.fullmatch(value)
     if match is not None:
         display, uri, params = match.groups()
-        return NameAddr(display.strip(), uri, parse_params(params) if params else {})
-    match = _ADDR_SPEC.fullmatch(value)
-    if match is None:
-        raise SipError(f"malformed {name}")
-    return NameAddr(b"", match[1], parse_params(match[2]) if match[2] else {})
+    else:
+        match = _ADDR_SPEC.fullmatch(value)
+        if match is None:
+            raise SipError(f"malformed {name}")
+        display, uri, params = b"", match[1], match[2]
+    table = parse_params(params)
+    if table.get(b"tag", b"") is None:
+        raise SipError(f"malformed {name}: empty tag")  # tag-param = "tag" EQUAL token
+    return NameAddr(display.strip(), uri, table)
 
 
 def parse_cseq(value: bytes) -> CSeq:
+    # Most are one of few ("1 INVITE"). A long one is not remembered, so that strangers can't fill the memory.
+    return _remembered_cseq(value) if len(value) <= 32 else _read_cseq(value)
+
+
+def _read_cseq(value: bytes) -> CSeq:
     match = _CSEQ.fullmatch(value)
     if match is None:
         raise SipError("malformed CSeq")
@@ -99,9 +133,12 @@ def parse_cseq(value: bytes) -> CSeq:
     return CSeq(number, match[2])
 
 
+_remembered_cseq = lru_cache(maxsize=1024)(_read_cseq)
+
+
 def parse_number(value: bytes, name: str, largest: int) -> int:
     """A header that is one number without sign (Max-Forwards, Expires, Content-Length, ...)."""
-    if not value.isdigit() or len(value) > 20:
+    if not value.isdigit() or len(value) > 20:  # isdigit() of bytes knows ASCII only
         raise SipError(f"malformed {name}")
     number = int(value)
     if number > largest:

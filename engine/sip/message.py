@@ -27,7 +27,10 @@ _USUAL: Final = (
     b"Via From To Call-ID CSeq Contact Max-Forwards Route Record-Route Content-Type Content-Length User-Agent "
     b"Server Allow Supported Require Proxy-Require Unsupported Expires Path Authorization Proxy-Authorization "
     b"WWW-Authenticate Proxy-Authenticate Accept Allow-Events Date Reason Retry-After Session-Expires Min-SE "
-    b"Subject Event Refer-To Remote-Party-ID Content-Disposition RSeq RAck Warning X-FS-Support"
+    b"Subject Event Refer-To Remote-Party-ID Content-Disposition RSeq RAck Warning X-FS-Support Privacy "
+    b"P-Asserted-Identity P-Preferred-Identity Referred-By Replaces Diversion History-Info Call-Info Alert-Info "
+    b"Organization Subscription-State Service-Route Accept-Language Accept-Encoding Content-Encoding "
+    b"Content-Language MIME-Version Timestamp In-Reply-To Reply-To Priority Max-Breadth"
 ).split()
 
 # Spellings met on the wire -> canonical name. One look-up names most headers; the rest take the slow way.
@@ -36,6 +39,7 @@ _CANONICAL: Final[dict[bytes, str]] = {
     for name in _USUAL
     for spelling in (name, name.lower(), name.title(), name.upper())
 } | {spelling: name for letter, name in _COMPACT.items() for spelling in (letter, letter.upper())}
+USUAL_NAMES: Final = frozenset(_CANONICAL.values())
 
 REASONS: Final = {
     100: b"Trying", 180: b"Ringing", 181: b"Call Is Being Forwarded", 182: b"Queued", 183: b"Session Progress",
@@ -60,11 +64,16 @@ _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([^ \t\r\n]+) (?i:SIP)/([0-9]+\.
 # Status-Line = SIP-Version SP Status-Code SP Reason-Phrase; a missing last space is tolerated
 _STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: ([^\r\n]*))?")
 _LINE_BREAK = re.compile(rb"\r\n(?![ \t])")  # not one that folds a header
+# Looking for an octet's number in bytes costs a tenth of looking for bytes in bytes.
+_LF, _COLON, _COMMA = b"\n:,"
 _METHOD_GUESS = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
 
 
 def canonical_name(raw: bytes) -> str:
-    """The name by which the code knows a header: long form, lower case. A malformed name keeps its bytes."""
+    """The name by which the code knows a header: long form, lower case. A malformed name keeps its bytes.
+
+    A line without a colon has the empty name.
+    """
     name = _CANONICAL.get(raw)
     if name is None:
         stripped = raw.rstrip(b" \t")  # HCOLON = *( SP / HTAB ) ":" SWS
@@ -75,13 +84,14 @@ def canonical_name(raw: bytes) -> str:
 class Message:
     """What requests and responses share: the list of header lines and the ways to read and change it."""
 
-    __slots__ = ("_cseq", "_from", "_to", "_via", "body", "lines", "names")
+    __slots__ = ("_call_id", "_cseq", "_from", "_to", "_via", "body", "lines", "names")
 
     def __init__(self, names: list[str], lines: list[bytes], body: bytes = b"") -> None:
         self.names = names
         self.lines = lines
         self.body = body
         self._via: Via | None = None
+        self._call_id: bytes | None = None
         self._cseq: CSeq | None = None
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
@@ -94,22 +104,24 @@ class Message:
             line = self.lines[self.names.index(name)]
         except ValueError:
             return None
-        return _value(line)
+        if _LF in line:  # _value() in place: this is the busiest line of a proxy
+            line = unfold(line)
+        return line.partition(b":")[2].strip(b" \t")
 
     def all(self, name: str) -> list[bytes]:
         """The value of each header line of this name, in order, lists not split."""
-        if name not in self.names:
-            return []
-        return [_value(line) for known, line in zip(self.names, self.lines, strict=True) if known == name]
+        found: list[bytes] = []
+        index = -1
+        for _ in range(self.names.count(name)):
+            index = self.names.index(name, index + 1)
+            found.append(_value(self.lines[index]))
+        return found
 
     def values(self, name: str) -> list[bytes]:
         """Each value of this header, in order: lines joined, lists split at commas."""
         found: list[bytes] = []
         for value in self.all(name):
-            if b"," in value:
-                found.extend(part for part in split_commas(value) if part)
-            elif value:
-                found.append(value)
+            found.extend(_split(value))
         return found
 
     def count(self, name: str) -> int:
@@ -118,41 +130,35 @@ class Message:
     @property
     def call_id(self) -> bytes:
         """The Call-ID, empty where it is missing."""
-        return self.get("call-id") or b""
+        if self._call_id is None:
+            self._call_id = self.get("call-id") or b""
+        return self._call_id
 
     @property
     def via(self) -> Via:
         """The top Via."""
         if self._via is None:
-            value = self.get("via")
-            if value is None:
-                raise SipError("Via missing")
-            self._via = parse_via(next(split_commas(value)) if b"," in value else value)
+            value = self.get("via") or b""
+            self._via = parse_via(next(split_commas(value)) if _COMMA in value else value)
         return self._via
 
     @property
     def cseq(self) -> CSeq:
         if self._cseq is None:
-            self._cseq = parse_cseq(self._need("cseq", "CSeq"))
+            self._cseq = parse_cseq(self.get("cseq") or b"")
         return self._cseq
 
     @property
     def from_(self) -> NameAddr:
         if self._from is None:
-            self._from = parse_name_addr(self._need("from", "From"), "From")
+            self._from = parse_name_addr(self.get("from") or b"", "From")
         return self._from
 
     @property
     def to(self) -> NameAddr:
         if self._to is None:
-            self._to = parse_name_addr(self._need("to", "To"), "To")
+            self._to = parse_name_addr(self.get("to") or b"", "To")
         return self._to
-
-    def _need(self, name: str, written: str) -> bytes:
-        value = self.get(name)
-        if value is None:
-            raise SipError(f"{written} missing")
-        return value
 
     # --- changing
 
@@ -195,16 +201,18 @@ class Message:
             del self.names[index], self.lines[index]
 
     def pop_value(self, name: str) -> None:
-        """Drop the first value of this header: its line, or the part before the first comma."""
+        """Drop the first value of this header, if there is one: its line, or the part before the first comma."""
         self._forget(name)
-        index = self.names.index(name)
-        line = self.lines[index]
-        if b"," in line:
-            rest = list(split_commas(_value(line)))[1:]
-            if rest:
-                self.lines[index] = line[: line.index(b":")] + b": " + b", ".join(rest)
+        while name in self.names:
+            index = self.names.index(name)
+            line = self.lines[index]
+            values = _split(_value(line))
+            if len(values) > 1:
+                self.lines[index] = line[: line.index(b":")] + b": " + b", ".join(values[1:])
                 return
-        del self.names[index], self.lines[index]
+            del self.names[index], self.lines[index]
+            if values:
+                return
 
     def replace_top_via(self, value: bytes, parsed: Via | None = None) -> None:
         """Write another value over the top Via; values behind a comma in its line stay.
@@ -213,8 +221,8 @@ class Message:
         """
         index = self.names.index("via")
         line = self.lines[index]
-        if b"," in line:
-            value = b", ".join([value, *list(split_commas(_value(line)))[1:]])
+        if _COMMA in line:
+            value = b", ".join([value, *_split(_value(line))[1:]])
         self.lines[index] = b"Via: " + value
         self._via = parsed
 
@@ -227,6 +235,8 @@ class Message:
             self._from = None
         elif name == "cseq":
             self._cseq = None
+        elif name == "call-id":
+            self._call_id = None
 
 
 class Request(Message):
@@ -249,7 +259,7 @@ class Request(Message):
     def copy(self) -> Request:
         """A copy to change and send on; parsed parts that forwarding leaves alone are kept."""
         other = Request(self.method, self.uri, self.names.copy(), self.lines.copy(), self.body)
-        other._cseq, other._from, other._to = self._cseq, self._from, self._to
+        other._call_id, other._cseq, other._from, other._to = self._call_id, self._cseq, self._from, self._to
         return other
 
     def __bytes__(self) -> bytes:
@@ -270,7 +280,7 @@ class Response(Message):
 
     def copy(self) -> Response:
         other = Response(self.status, self.reason, self.names.copy(), self.lines.copy(), self.body)
-        other._cseq, other._from, other._to = self._cseq, self._from, self._to
+        other._call_id, other._cseq, other._from, other._to = self._call_id, self._cseq, self._from, self._to
         return other
 
     def __bytes__(self) -> bytes:
@@ -289,8 +299,8 @@ def respond(request: Request, status: int, reason: bytes = b"", to_tag: bytes = 
     lines: list[bytes] = []
     for name, line in zip(request.names, request.lines, strict=True):
         if name in _COPIED:
-            if name == "to" and to_tag and b"tag" not in line.lower().rpartition(b">")[2]:
-                line = unfold(line) + b";tag=" + to_tag
+            if name == "to" and to_tag and _lacks_tag(request):
+                line += b";tag=" + to_tag
             names.append(name)
             lines.append(line)
         elif status == 100 and name == "timestamp":  # §8.2.6.1
@@ -304,10 +314,24 @@ def respond(request: Request, status: int, reason: bytes = b"", to_tag: bytes = 
     return Response(status, reason or REASONS.get(status, b"Unknown"), names, lines)
 
 
+def _split(value: bytes) -> list[bytes]:
+    """The values of a list; empty ones, as in ``a,,b``, don't count."""
+    if _COMMA in value:
+        return [part for part in split_commas(value) if part]
+    return [value] if value else []
+
+
+def _lacks_tag(request: Request) -> bool:
+    try:
+        return not request.to.tag
+    except SipError:
+        return False  # nothing can be added to a value that can't be read
+
+
 def _value(line: bytes) -> bytes:
-    if b"\n" in line:
+    if _LF in line:
         line = unfold(line)
-    return line[line.find(b":") + 1 :].strip()
+    return line.partition(b":")[2].strip(b" \t")
 
 
 def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
@@ -319,33 +343,33 @@ def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
         Where this is not a SIP message at all. A request that is merely wrong comes back with ``defect`` set, so
         that it can be answered.
     """
-    folded = b"\r\n " in head or b"\r\n\t" in head
-    lines = _LINE_BREAK.split(head) if folded else head.split(b"\r\n")
-    start = lines.pop(0)
-    if len(lines) > header_lines:
+    lines = head.split(b"\r\n")
+    breaks = len(lines) - 1
+    if breaks > header_lines:
         raise SipError("too many header lines")
-    names: list[str] = []
-    canonical = _CANONICAL.get
-    colonless = False
-    for line in lines:
-        colon = line.find(b":")
-        raw = line[:colon]
-        names.append(canonical(raw) or canonical_name(raw))
-        if colon < 1:
-            colonless = True
+    # Others take a CR or LF alone for the end of a line and would see headers that we don't; §25.1 forbids both.
+    bare_break = head.count(b"\n") != breaks or head.count(b"\r") != breaks
+    start = lines.pop(0)
+    # The usual message: no fold, every name known. The rest takes the slow way.
+    names = [_CANONICAL.get(line.partition(b":")[0], "") for line in lines if _COLON in line]
+    if "" in names or len(names) != breaks:
+        start, *lines = _LINE_BREAK.split(head)
+        names = [canonical_name(line.partition(b":")[0]) if _COLON in line else "" for line in lines]
     match = _REQUEST_LINE.fullmatch(start)
     if match is not None:
-        request = Request(match[1], match[2], names, lines)
-        if match[3] != b"2.0":
+        method, uri, version = match.groups()
+        request = Request(method, uri, names, lines)
+        if version != b"2.0":
             request.defect = SipError("SIP version other than 2.0", 505)
-        elif colonless:
-            request.defect = SipError("header line without a name")
+        elif bare_break:
+            request.defect = SipError("CR or LF alone in the headers")
         return request
     match = _STATUS_LINE.fullmatch(start)
     if match is not None:
-        if colonless or match[1] != b"2.0":
+        version, status, reason = match.groups()
+        if bare_break or version != b"2.0":
             raise SipError("malformed response")
-        return Response(int(match[2]), match[3] or b"", names, lines)
+        return Response(int(status), reason or b"", names, lines)
     guess = _METHOD_GUESS.match(start)
     if guess is None or start[:4].upper() == b"SIP/" or b"sip/" not in start.lower():
         raise SipError("neither a SIP request nor a response")

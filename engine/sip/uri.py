@@ -23,6 +23,7 @@ _SIP_URI = re.compile(
     rb"(?i:(sips?)):(?:(" + _USER + rb")(?::(" + _PASSWORD + rb"))?@)?"
     rb"(" + HOST + rb")(?::([0-9]{1,5}))?(" + _PARAMS + rb")(" + _HEADERS + rb")?"
 )
+_PERCENT = ord("%")
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -58,7 +59,6 @@ class SipUri:
         return text + self.headers
 
 
-@lru_cache(maxsize=8192)
 def parse_uri(text: bytes) -> SipUri:
     """Parse a SIP or SIPS URI. The result is shared between calls: don't change its ``params``.
 
@@ -67,6 +67,11 @@ def parse_uri(text: bytes) -> SipUri:
     SipError
         400 where the grammar is broken, 416 for a scheme that isn't ours (RFC 3261 §8.2.2.1).
     """
+    # A long one is not remembered, so that strangers can't fill the memory.
+    return _remembered_uri(text) if len(text) <= _REMEMBERED_BYTES else _read_uri(text)
+
+
+def _read_uri(text: bytes) -> SipUri:
     match = _SIP_URI.fullmatch(text)
     if match is None:
         scheme = _SCHEME.match(text)
@@ -74,16 +79,20 @@ def parse_uri(text: bytes) -> SipUri:
             raise SipError("unknown URI scheme", 416)
         raise SipError("malformed URI")
     scheme_, user, password, host, port, params, headers = match.groups()
-    if b"%" in text and _BAD_ESCAPE.search(text):
+    if _PERCENT in text and _BAD_ESCAPE.search(text):
         raise SipError("malformed escape in URI")
-    if port is not None and int(port) > 65_535:
-        raise SipError("port in URI above 65535")
+    if port is not None and not 0 < int(port) <= 65_535:
+        raise SipError("port in URI not from 1 to 65535")
     table: dict[bytes, bytes | None] = {}
     if params:
         for param in params[1:].split(b";"):
             name, equal, value = param.partition(b"=")
             table.setdefault(name.lower(), value if equal else None)
     return SipUri(scheme_.lower(), user, password, host, int(port) if port else None, table, headers or b"")
+
+
+_remembered_uri = lru_cache(maxsize=8192)(_read_uri)
+_REMEMBERED_BYTES = 256
 
 
 def unescape(text: bytes) -> bytes:
