@@ -27,7 +27,8 @@ class Receiver(Protocol):
     def receive(self, event: Input) -> None: ...
 
 
-def _is_literal(host: str) -> bool:
+def is_literal(host: str) -> bool:
+    """Whether this is an IP address rather than a name."""
     try:
         ip_address(host)
     except ValueError:
@@ -47,7 +48,7 @@ class Port:
         self.transport: Transport = interface.transport
         self.datagram = interface.transport == "udp"
         self.address: Address = (interface.host, interface.port)
-        if not _is_literal(interface.host):
+        if not is_literal(interface.host):
             raise ValueError(f"{self}: {interface.host!r} is not an IP address - give one, names are for peers")
         if interface.port == 0:
             raise ValueError(f"{self}: port 0 means nothing in a simulation - give the port")
@@ -98,7 +99,7 @@ class Addresses:
         host = self._names.get(peer[0])
         if host is not None:
             return (host, peer[1])
-        return peer if _is_literal(peer[0]) else None
+        return peer if is_literal(peer[0]) else None
 
     def port(self, transport: Transport, address: Address) -> Port | None:
         return self._ports.get((transport, address))

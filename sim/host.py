@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import simpy
 from simpy.events import Event
@@ -14,8 +14,16 @@ from sim.links import delay_until
 from sim.network import Network
 from sim.trace import Trace
 
-Factory: TypeAlias = Callable[[int], Machine]
-"""Makes a machine with empty memory; the argument counts the starts of its host from 0."""
+
+class Birth(NamedTuple):
+    """One start of a process: the ``number`` of its host's starts before, and whether it finds its old data."""
+
+    number: int = 0
+    keep_data: bool = False
+
+
+Factory: TypeAlias = Callable[[Birth], Machine]
+"""Makes a machine with empty memory, at each start of its host."""
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """What waits for a machine that doesn't read, as much as ``engine.live`` asks of the kernel."""
@@ -70,10 +78,10 @@ class SimHost:
 
     # --- the process --------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    def start(self, keep_data: bool = False) -> None:
         """Start the process with empty memory; one that runs already is left alone."""
         if self.machine is None:
-            self.machine = self._factory(self._starts)
+            self.machine = self._factory(Birth(self._starts, keep_data))
             self._starts += 1
             self._carry_out(self.machine.start(self._env.now))
 

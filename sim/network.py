@@ -23,6 +23,11 @@ from sim.trace import Fate, Trace, Wire
 
 _Callbacks: TypeAlias = "list[Callable[[Any], None]]"
 
+
+def _lan(_place: str, _other: str) -> Link:
+    return Link()
+
+
 LOOPBACK = Link(latency_ms=0.01)
 """Between two interfaces of one place."""
 
@@ -78,13 +83,17 @@ class Network:
     """Places, the links between them, and what is under way."""
 
     def __init__(
-        self, env: simpy.Environment, trace: Trace, streams: RandomStreams, default_link: Link | None = None
+        self,
+        env: simpy.Environment,
+        trace: Trace,
+        streams: RandomStreams,
+        links: Callable[[str, str], Link] | None = None,
     ) -> None:
         self.env = env
         self.trace = trace
         self.addresses = Addresses()
         self._streams = streams
-        self._default_link = default_link or Link()
+        self._links_default = links or _lan
         self._links: dict[tuple[str, str], Link] = {}
         self._directions: dict[tuple[str, str], Direction] = {}
         self._routes: dict[tuple[Port, Address], _Route] = {}
@@ -106,8 +115,9 @@ class Network:
 
     def settings(self, from_place: str, to_place: str) -> Link:
         """The link as it was set up, whatever faults have done to it since."""
-        default = LOOPBACK if from_place == to_place else self._default_link
-        return self._links.get((from_place, to_place), default)
+        if from_place == to_place:
+            return LOOPBACK
+        return self._links.get((from_place, to_place)) or self._links_default(from_place, to_place)
 
     def direction(self, from_place: str, to_place: str) -> Direction:
         """One direction of the link between two places, as it is now."""

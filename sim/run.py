@@ -1,0 +1,230 @@
+"""Simulate a topology: build its world, run a scenario, let the last calls end, ask the checkers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from engine.boundary import Drain, Machine
+from engine.edge import Edge
+from engine.policy import Policy
+from sim.agents.softphone import Softphone
+from sim.agents.traffic import Traffic
+from sim.build import Part, edge_config, faults_of, parts, policy_of
+from sim.checkers import (
+    Checker,
+    DialogBalance,
+    FinalResponses,
+    Inspectable,
+    KnownDown,
+    Lifetimes,
+    SlotBalance,
+    TransactionTimers,
+    Violation,
+)
+from sim.host import Birth, Factory
+from sim.links import Link
+from sim.trace import MessageListener, MessageRecord, NoteListener, NoteRecord, Recording
+from sim.world import World
+from topologies import Topology
+from topologies.scenarios import Scenario
+
+DRAIN_S = 900.0
+"""After the last new call, the calls that stand get so long to end (virtual time)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What came of one simulation. Times are in seconds of virtual time but for ``wall_s``.
+
+    ``notes`` and ``messages`` are empty where they were not recorded. ``drained`` tells whether all calls had
+    ended at ``ended_s``.
+    """
+
+    topology: Topology
+    scenario: str
+    policy: str
+    seed: int
+    duration_s: float
+    ended_s: float
+    drained: bool
+    wall_s: float
+    trace_hash: str
+    notes: list[NoteRecord]
+    messages: list[MessageRecord]
+    violations: list[Violation]
+
+
+def simulate(
+    topology: Topology,
+    *,
+    scenario: str | None = None,
+    policy: str | Policy | None = None,
+    seed: int = 0,
+    record: Recording = "notes",
+    duration_s: float | None = None,
+    drain_s: float = DRAIN_S,
+    progress: Callable[[float], None] | None = None,
+    on_message: MessageListener | None = None,
+    on_note: NoteListener | None = None,
+) -> Run:
+    """Run a scenario in virtual time.
+
+    Parameters
+    ----------
+    topology
+        What is simulated (``topologies.load``).
+    scenario
+        Its name; default: the topology's default one.
+    policy
+        Instead of the edges' own: a name as in the topology, or the policy itself.
+    seed
+        The same topology, policy and seed give the same run, event by event.
+    record
+        What is kept in memory: ``none``, ``notes``, or ``all`` (messages too).
+    duration_s
+        New calls begin for so long; default: the scenario's own duration. Later faults don't happen.
+    drain_s
+        How long the last calls get to end.
+    progress
+        Told the virtual time in seconds, each virtual second.
+    on_message, on_note
+        Told each message and note as it happens, for runs too long to be kept.
+
+    Returns
+    -------
+    Run
+        Hash, notes, messages, violations.
+
+    Raises
+    ------
+    TopologyError
+        If there is no such scenario.
+    PolicyError
+        If a policy cannot be loaded.
+
+    Examples
+    --------
+    >>> from topologies import load
+    >>> run = simulate(load("seed"), scenario="quiet", duration_s=2)
+    >>> run.violations
+    []
+    """
+    began = time.perf_counter()
+    chosen = topology.scenario(scenario)
+    lasts_s = chosen.duration_s if duration_s is None else duration_s
+    cast = parts(topology, chosen, policy, duration_s=lasts_s)
+    world = _world(topology, cast, chosen, policy, seed, record, lasts_s)
+    world.trace.listen(on_message, on_note)
+    world.run(lasts_s, progress)
+    drained = _drain(world, topology, cast, drain_s, progress)
+    violations = world.finish(_edges(world, cast))
+    return Run(
+        topology=topology,
+        scenario=scenario or topology.default_scenario or "",
+        policy=policy_name(topology, policy),
+        seed=seed,
+        duration_s=lasts_s,
+        ended_s=world.now,
+        drained=drained,
+        wall_s=time.perf_counter() - began,
+        trace_hash=world.trace.hash,
+        notes=world.trace.notes,
+        messages=world.trace.messages,
+        violations=violations,
+    )
+
+
+def policy_name(topology: Topology, policy: str | Policy | None = None) -> str:
+    """What routes, in words: the policy given, else the edges' own, each once."""
+    if isinstance(policy, Policy):
+        return type(policy).__name__
+    return policy or ", ".join(dict.fromkeys(edge.policy.use for edge in topology.edges.values()))
+
+
+def _world(
+    topology: Topology,
+    cast: list[Part],
+    scenario: Scenario,
+    policy: str | Policy | None,
+    seed: int,
+    record: Recording,
+    lasts_s: float,
+) -> World:
+    names = {part.place: part.name for part in cast}
+
+    @cache
+    def link(one: str, other: str) -> Link:
+        quality = topology.link(one, other)
+        return Link(
+            latency_ms=quality.latency_ms,
+            jitter_ms=quality.jitter_ms,
+            loss=quality.loss,
+            reorder=quality.reorder,
+            duplicate=quality.duplicate,
+        )
+
+    def link_between(place: str, other: str) -> Link:
+        # A sender may name an address that nobody has: such packets take the default link to nowhere.
+        if place in names and other in names:
+            return link(names[place], names[other])
+        return Link()
+
+    world = World(seed, links=link_between, record=record, checkers=_checkers(topology, policy))
+    for part in cast:
+        world.add(part.place, _factory(world, part), part.interfaces)
+    world.schedule(fault for fault in faults_of(topology, scenario, cast) if fault.at_s < lasts_s)
+    return world
+
+
+def _factory(world: World, part: Part) -> Factory:
+    """Each start of each process has a random stream of its own."""
+
+    def make(birth: Birth) -> Machine:
+        return part.make(birth, world.streams.stream(f"{part.place} start {birth.number}"))
+
+    return make
+
+
+def _checkers(topology: Topology, policy: str | Policy | None) -> list[Checker]:
+    configs = {name: edge_config(topology, name) for name in topology.edges}
+    lifetimes = {name: Lifetimes.of(config.timers) for name, config in configs.items()}
+    heedless = [name for name, config in configs.items() if not policy_of(config.policy, policy).honours_health]
+    return [
+        FinalResponses(lifetimes),
+        TransactionTimers(lifetimes),
+        DialogBalance(configs),
+        SlotBalance(),
+        KnownDown(heedless),
+    ]
+
+
+def _edges(world: World, cast: list[Part]) -> dict[str, Inspectable]:
+    """The edges alive."""
+    machines = {part.place: world.hosts[part.place].machine for part in cast if part.role == "edge"}
+    return {place: machine for place, machine in machines.items() if isinstance(machine, Edge)}
+
+
+def _drain(
+    world: World, topology: Topology, cast: list[Part], at_most_s: float, progress: Callable[[float], None] | None
+) -> bool:
+    """Let the callers hang up, then the edges' timers run out; whether nothing was left to wait for."""
+    clients = [world.hosts[part.place] for part in cast if part.role == "client"]
+    for host in clients:
+        host.receive(Drain())
+
+    def callers_done() -> bool:
+        machines = [host.machine for host in clients]
+        agents = [machine for machine in machines if isinstance(machine, (Traffic, Softphone))]
+        return not any(agent.phones.calls or agent.phones.transactions for agent in agents)
+
+    def edges_done() -> bool:
+        return not any(edge.open_dialogs() or edge.open_attempts() for edge in _edges(world, cast).values())
+
+    began_s = world.now
+    done = world.drain(callers_done, at_most_s, progress)
+    settle_s = max(Lifetimes.of(topology.edge_config(name).timers).request_s for name in topology.edges)
+    world.run(world.now + settle_s, progress)
+    return world.drain(edges_done, max(began_s + at_most_s - world.now, 0.0), progress) and done

@@ -1,0 +1,178 @@
+"""The world of one run: places, network, trace, faults and checkers, all from one seed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import simpy
+
+from engine.boundary import AgentOrder, Input, Interface, NodeOrder
+from sim.checkers import Checker, Inspectable, Violation
+from sim.faults import Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.host import Factory, SimHost
+from sim.links import Link
+from sim.network import Network
+from sim.random_streams import RandomStreams
+from sim.trace import Recording, Trace
+
+STEP_S = 1.0
+"""How often a long run reports its progress and a drain looks whether it is done."""
+
+
+class World:
+    """One simulated world. Add places, link them, schedule faults, run.
+
+    ``links`` says what lies between two places that ``link`` was not called for; default: a quiet LAN.
+    The same additions and the same seed give the same run, event by event; ``trace.hash`` proves it.
+    """
+
+    def __init__(
+        self,
+        seed: int = 0,
+        *,
+        links: Callable[[str, str], Link] | None = None,
+        record: Recording = "none",
+        checkers: Iterable[Checker] = (),
+    ) -> None:
+        self.env = simpy.Environment()
+        self.trace = Trace(record)
+        self.streams = RandomStreams(seed)
+        self.network = Network(self.env, self.trace, self.streams, links)
+        self.hosts: dict[str, SimHost] = {}
+        self._checkers = tuple(checkers)
+        self._started = False
+        for checker in self._checkers:
+            self.trace.listen(checker.on_message, checker.on_note)
+
+    @property
+    def now(self) -> float:
+        """Virtual time, in seconds from the world's beginning."""
+        return self.env.now
+
+    # --- set-up -------------------------------------------------------------------------------------------
+
+    def add(self, place: str, factory: Factory, interfaces: Iterable[Interface]) -> SimHost:
+        """Put a host at a place of its own; ``factory`` makes its machine at each start.
+
+        Hosts start when the world first runs, in the order in which they were added. Raises ValueError where the
+        place or an address is taken.
+        """
+        if place in self.hosts:
+            raise ValueError(f"there is already a host at {place} - choose another name")
+        host = SimHost(self.env, self.network, self.trace, place, factory, interfaces)
+        self.hosts[place] = host
+        return host
+
+    def link(self, place: str, other: str, link: Link) -> None:
+        """Set the link between two places, both ways."""
+        self.network.link(place, other, link)
+
+    def schedule(self, faults: Iterable[Fault]) -> None:
+        """Let these faults happen, at their times from now on."""
+        for fault in faults:
+            self.network.later(fault.at_s, self.apply, fault)
+
+    def deliver(self, place: str, order: Input) -> None:
+        """Give an order to the machine at a place; a dead one takes no notice."""
+        self.hosts[place].receive(order)
+
+    # --- running ------------------------------------------------------------------------------------------
+
+    def run(self, until_s: float, progress: Callable[[float], None] | None = None) -> None:
+        """Run until virtual time is ``until_s``; ``progress`` is told the time, each virtual second."""
+        self._start()
+        while self.now < until_s:
+            self.env.run(until=min(self._next_step(), until_s) if progress else until_s)
+            if progress:
+                progress(self.now)
+
+    def drain(
+        self, idle: Callable[[], bool], at_most_s: float, progress: Callable[[float], None] | None = None
+    ) -> bool:
+        """Run until ``idle()``, looked at each second, but no longer than ``at_most_s``; whether it came."""
+        end_s = self.now + at_most_s
+        while not idle():
+            if self.now >= end_s:
+                return False
+            self.run(min(self._next_step(), end_s), progress)
+        return True
+
+    def finish(self, edges: Mapping[str, Inspectable]) -> list[Violation]:
+        """Ask the checkers for their verdict; ``edges`` are the edges alive. In the order of time."""
+        for checker in self._checkers:
+            checker.finish(self.now, edges)
+        found = [violation for checker in self._checkers for violation in checker.violations]
+        return sorted(found, key=lambda violation: violation.time_s)
+
+    def _start(self) -> None:
+        if not self._started:
+            self._started = True
+            for host in self.hosts.values():
+                host.start()
+
+    def _next_step(self) -> float:
+        return (math.floor(self.now / STEP_S) + 1.0) * STEP_S
+
+    # --- faults -------------------------------------------------------------------------------------------
+
+    def apply(self, fault: Fault) -> None:
+        """Make a fault happen now."""
+        if isinstance(fault, ProcessFault):
+            for target in fault.targets:
+                self._to_process(fault, target)
+        elif isinstance(fault, PathFault):
+            self._to_paths(fault)
+        else:
+            self._to_nodes(fault)
+
+    def _to_process(self, fault: ProcessFault, target: str) -> None:
+        host = self.hosts[target]
+        kind = fault.kind
+        detail = f"by {fault.delay_s:g} s" if kind == "slow" else "with its data" if fault.keep_data else ""
+        self._tell(kind, target, "", detail)
+        if kind == "kill":
+            host.kill()
+        elif kind == "start":
+            host.start(fault.keep_data)
+        elif kind == "freeze":
+            host.freeze()
+        elif kind == "thaw":
+            host.thaw()
+        elif kind == "slow":
+            host.slow(fault.delay_s)
+        elif kind == "normal":
+            host.slow(0.0)
+        else:
+            host.receive(AgentOrder(kind))
+
+    def _to_paths(self, fault: PathFault) -> None:
+        detail = f"{fault.share:.1%}" if fault.kind == "loss" else "one way" if fault.one_way else ""
+        self._tell(fault.kind, " ".join(fault.places), " ".join(fault.others), detail)
+        for place, other in _paths(fault.places, fault.others, fault.one_way):
+            if fault.kind == "partition":
+                self.network.block(place, other)
+            elif fault.kind == "heal":
+                self.network.heal(place, other)
+            else:
+                direction = self.network.direction(place, other)
+                own = self.network.settings(place, other).loss
+                direction.link = replace(direction.link, loss=1.0 - (1.0 - own) * (1.0 - fault.share))
+
+    def _to_nodes(self, fault: NodeFault) -> None:
+        for node in fault.nodes:
+            for edge in fault.edges:
+                self._tell(fault.kind, node, edge, "")
+                self.hosts[edge].receive(NodeOrder(node, fault.kind))
+
+    def _tell(self, kind: str, target: str, other: str, detail: str) -> None:
+        self.trace.note(self.now, "world", FaultApplied(kind, target, other, detail))
+
+
+def _paths(places: Sequence[str], others: Sequence[str], one_way: bool) -> list[tuple[str, str]]:
+    """Each direction once, in a fixed order."""
+    paths = [(place, other) for place in places for other in others if place != other]
+    if not one_way:
+        paths += [(other, place) for place, other in paths]
+    return list(dict.fromkeys(paths))
