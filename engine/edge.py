@@ -167,7 +167,8 @@ class Edge:
         except SipError as error:
             self._refuse(message, flow, error)
             return
-        if self._overload() and message.method not in (b"ACK", b"CANCEL", b"BYE"):  # these make room
+        makes_room = message.method in (b"ACK", b"CANCEL", b"BYE")
+        if self._overload() and not makes_room and not self._layer.knows(message):
             retry_after = b"Retry-After: %d" % self.config.limits.retry_after_s
             self._refuse(message, back, SipError("overloaded", 503), retry_after)
             return
@@ -256,6 +257,9 @@ class Edge:
 
     def open_dialogs(self) -> int:
         return len(self._dialogs)
+
+    def open_attempts(self) -> int:
+        return self._core.open_attempts
 
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)

@@ -7,6 +7,7 @@ from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
+from engine.proxy.here import DEFAULT_PORT
 from engine.proxy.routes import Routed, next_hop, take_routes
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_number
@@ -108,15 +109,15 @@ class Admission:
 
     def _check_way(self, request: Request, routed: Routed, in_dialog: bool) -> None:
         """A request within a dialog, or from a node, must name its way: a Route of ours, or a node's address."""
-        if routed.popped:
-            return
-        here, pool = self._core.here, self._core.pool
         uri = parse_uri(request.uri)
-        if in_dialog:
-            if "route" in request.names or pool.at((uri.host_text, uri.port or 5060)) is None:
-                raise SipError("in-dialog request without a Route of ours", 481)
-        elif here.interface_of(uri) is not None:
+        if "route" not in request.names and self._core.here.interface_of(uri) is not None:
+            if in_dialog:
+                raise SipError("in-dialog request whose target is this edge", 481)
             raise SipError("a node asks for a user whom this edge does not know", 404)
+        if in_dialog and not routed.popped:
+            at_node = self._core.pool.at((uri.host_text, uri.port or DEFAULT_PORT)) is not None
+            if "route" in request.names or not at_node:
+                raise SipError("in-dialog request without a Route of ours", 481)
 
     def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:
         """OPTIONS to the edge itself: load balancers and phones ask so whether it lives (§11)."""

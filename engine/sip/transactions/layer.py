@@ -111,6 +111,10 @@ class TransactionLayer:
         """The INVITE transaction that this CANCEL means (§9.2)."""
         return self._servers.get(server_key(cancel, b"INVITE"))
 
+    def knows(self, request: Request) -> bool:
+        """Whether this request belongs to a transaction that lives: a repetition, or the ACK of a failure."""
+        return server_key(request) in self._servers
+
     def unreachable(self, flow: Flow, reason: str, now: float) -> None:
         """What was sent on this flow cannot arrive: every open client transaction there has failed.
 
