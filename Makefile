@@ -2,11 +2,14 @@
 # moment once and nothing when it is already there.
 
 PYTHON ?= python3
-PIP_INSTALL := .venv/bin/python -m pip install --quiet --disable-pip-version-check
+QUIET := --quiet --disable-pip-version-check
+PIP_INSTALL := .venv/bin/python -m pip install $(QUIET)
+# What `make bench` measures: the compiled engine where `make compiled` has built it.
+MEASURED = $(firstword $(wildcard .venv-compiled/bin/python) .venv/bin/python)
 PYTEST_ARGS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-peers peers clean
+.PHONY: help demo test lint format bench compiled bench-peers peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,9 +30,19 @@ format: .venv/.test-installed ## Put sources into the house style
 	.venv/bin/ruff format
 
 bench: .venv/.run-installed bench-peers ## Measure siptwin beside Kamailio (minutes; see benchmarks/README.md)
-	.venv/bin/python -m benchmarks.signalling
-	.venv/bin/python -m benchmarks.node_death
-	.venv/bin/python -m benchmarks.simulation
+	.venv/bin/python -m benchmarks.signalling --highest --memory --python $(MEASURED)
+	.venv/bin/python -m benchmarks.node_death --python $(MEASURED)
+	.venv/bin/python -m benchmarks.simulation --python $(MEASURED)
+
+# The compiled engine has a .venv of its own: an editable installation would keep running the plain sources.
+compiled: .venv-compiled/.installed ## Compile the engine with mypyc into .venv-compiled (takes gcc, Python's headers)
+
+.venv-compiled/.installed: pyproject.toml setup.py $(shell find engine topologies sim lab -name '*.py')
+	$(PYTHON) -m venv .venv-compiled
+	.venv-compiled/bin/python -m pip install $(QUIET) 'setuptools>=77' mypy types-PyYAML
+	rm -rf build
+	SIPTWIN_COMPILE=1 .venv-compiled/bin/python -m pip install $(QUIET) --no-build-isolation '.[fast,parquet]'
+	@touch $@
 
 # A stamp says that an installation ended well; a new pyproject.toml makes it stale.
 .venv/.made:
@@ -62,4 +75,4 @@ bench-peers: peers
 	$(call debian,kamailio,kamailio,there is nothing to measure against)
 
 clean: ## Remove .venv and everything generated
-	rm -rf .venv build dist results ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-compiled build dist results ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,9 +27,21 @@ START_UP_S = 15.0
 
 
 def is_bound(place: Place) -> bool:
-    """Whether a UDP socket is bound here (/proc/net/udp shows addresses in the machine's byte order)."""
-    wanted = f"{int.from_bytes(socket.inet_aton(place.host), 'little'):08X}:{place.port:04X}"
+    """Whether a UDP socket is bound here."""
+    wanted = _as_kernel_writes(place)
     return any(line.split()[1] == wanted for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+
+
+def _as_kernel_writes(place: Place) -> str:
+    """The address as in /proc/net/udp: a number in the machine's byte order."""
+    return f"{int.from_bytes(socket.inet_aton(place.host), sys.byteorder):08X}:{place.port:04X}"
+
+
+def packets_lost(*places: Place) -> int:
+    """How many datagrams the sockets bound here lost for want of buffer space, by the kernel's count."""
+    wanted = {_as_kernel_writes(place) for place in places}
+    lines = [line.split() for line in Path("/proc/net/udp").read_text().splitlines()[1:]]
+    return sum(int(line[-1]) for line in lines if line[1] in wanted)
 
 
 def answers(place: Place) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,7 @@ from benchmarks.ground import NODES, PROXY, wait_until_it_answers
 from benchmarks.processes import PROXY_CORE, BenchmarkError, Program, require
 
 HERE = Path(__file__).parent
-ALLOCATOR = (
-    "tlsf"  # Kamailio's fastest: its default, qm, searches long lists and costs two to five times the CPU here
-)
+ALLOCATOR = "tlsf"  # Kamailio's fastest; its default, qm, searches long lists: two to five times the CPU here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +24,7 @@ class Setting:
     policy: str = "round_robin"  # siptwin's; Kamailio always takes the nodes in turn
     receive_buffer_bytes: int = 4 * 1024 * 1024
     track_dialogs: bool = False  # siptwin always does; Kamailio's dialog module costs it memory and time
+    python: str = sys.executable  # the interpreter where siptwin is installed, plain or compiled
 
 
 def start_kamailio(folder: Path, setting: Setting) -> Program:
@@ -32,7 +32,7 @@ def start_kamailio(folder: Path, setting: Setting) -> Program:
     nodes = folder / "dispatcher.list"
     nodes.write_text("".join(f"1 sip:{node} 0\n" for node in NODES))
     command = ["kamailio", "-f", str(HERE / "kamailio.cfg"), "-DD", "-E", "-l", f"udp:{PROXY}"]
-    command += ["-m", "512", "-M", "64", "-x", ALLOCATOR, "-X", ALLOCATOR]
+    command += ["-m", "2048", "-M", "64", "-x", ALLOCATOR, "-X", ALLOCATOR]
     command += ["-b", str(setting.receive_buffer_bytes)]
     command += ["-P", str(folder / "kamailio.pid"), "-Y", str(folder), "-A", f'DISPATCHER_LIST="{nodes}"']
     if setting.track_dialogs:
@@ -58,14 +58,9 @@ def start_siptwin(folder: Path, setting: Setting) -> Program:
     }
     file = folder / "benchmark.yaml"
     file.write_text(yaml.safe_dump(topology, sort_keys=False))
-    command = [sys.executable, "-m", "lab.cli", "serve", str(file)]
+    command = [setting.python, "-m", "lab.cli", "serve", str(file)]
     # The folder keeps the control socket away from that of an edge in service.
-    return Program(
-        command,
-        core=PROXY_CORE,
-        log=folder / "siptwin.log",
-        env={"XDG_RUNTIME_DIR": str(folder), "PYTHONPATH": str(HERE.parent)},
-    )
+    return Program(command, core=PROXY_CORE, log=folder / "siptwin.log", env={"XDG_RUNTIME_DIR": str(folder)})
 
 
 PROXIES: dict[str, Callable[[Path, Setting], Program]] = {"kamailio": start_kamailio, "siptwin": start_siptwin}
@@ -80,3 +75,14 @@ def start_proxy(name: str, folder: Path, setting: Setting) -> Program:
         program.stop()
         raise
     return program
+
+
+def describe_siptwin(python: str) -> str:
+    """Whether the engine of this installation is compiled (see setup.py) or plain Python."""
+    # -P: not the sources in the working directory, but what is installed
+    question = [python, "-P", "-c", "import engine.edge; print(engine.edge.__file__)"]
+    try:
+        found = subprocess.run(question, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        raise BenchmarkError(f"siptwin is not installed for {python} - make demo installs it in .venv") from None
+    return "plain Python" if found.stdout.strip().endswith(".py") else "compiled"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,9 +13,10 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.proxies import PROXIES
+from benchmarks.proxies import PROXIES, describe_siptwin
 
 PEER, OURS = PROXIES
+UNSEEN_WIDTH = 130  # columns of a table that goes to a file
 
 console = Console(stderr=True)
 
@@ -47,12 +49,21 @@ class Row:
         }
 
 
-def show(title: str, rows: Sequence[Row], proxies: Sequence[str], *, as_json: bool) -> None:
-    if as_json:
-        machine = {"kernel": platform.release(), "python": platform.python_version()}
-        print(json.dumps({"title": title, "machine": machine, "rows": [row.as_dict() for row in rows]}, indent=2))
+def show(title: str, rows: Sequence[Row], options: argparse.Namespace) -> None:
+    """Print the rows as the options of ``parser`` ask."""
+    proxies = chosen(options)
+    engine = describe_siptwin(options.python) if OURS in proxies else ""
+    if options.json:
+        told = {
+            "title": title,
+            "kernel": platform.release(),
+            "siptwin": {"engine": engine, "policy": options.policy} if engine else None,
+            "rows": [row.as_dict() for row in rows],
+        }
+        print(json.dumps(told, indent=2))
         return
-    table = Table(title=title, title_justify="left")
+    caption = f"siptwin: {engine}, policy {options.policy}" if engine else None
+    table = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
     table.add_column("")
     table.add_column("unit")
     for name in proxies:
@@ -62,7 +73,7 @@ def show(title: str, rows: Sequence[Row], proxies: Sequence[str], *, as_json: bo
     for row in rows:
         cells = [_number(row.figures.get(name), row.digits) for name in proxies]
         table.add_row(row.what, row.unit, *cells, _coloured(row), row.remark)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
 
 
 def say(text: str) -> None:
@@ -77,6 +88,7 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument("--only", choices=list(PROXIES), help="measure this proxy alone")
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    made.add_argument("--python", default=sys.executable, help="the interpreter where siptwin is installed")
     made.add_argument("--policy", default="round_robin", help="siptwin's routing policy")
     return made
 

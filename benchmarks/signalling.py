@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import sipp
-from benchmarks.ground import PROXY, answers
+from benchmarks.ground import NODES, PROXY, answers, packets_lost
 from benchmarks.processes import BenchmarkError, Program, run_main
 from benchmarks.proxies import Setting, start_proxy
 from benchmarks.report import Row, chosen, parser, say, show
@@ -37,6 +37,7 @@ class Trial:
 
     caller: sipp.Tally
     node_retransmissions: int
+    lost_by_load: int  # datagrams that the answerers' own sockets lost
     cpu_s_per_1000: float | None = None
 
     @property
@@ -48,7 +49,8 @@ class Trial:
         if self.loss_free:
             return ""
         repeated = self.caller.retransmissions + self.node_retransmissions
-        return f"{self.caller.failed} failed, {repeated} repeated messages"
+        lost = f", {self.lost_by_load} datagrams lost by the answerers" if self.lost_by_load else ""
+        return f"{self.caller.failed} failed, {repeated} repeated messages{lost}"
 
 
 @contextlib.contextmanager
@@ -74,6 +76,7 @@ def run_calls(proxy: str, setting: Setting, *, rate_per_s: int, seconds: int, wa
         return Trial(
             caller=sipp.read_tally(sipp.caller_statistics(folder)),
             node_retransmissions=sum(node.retransmissions for node in nodes),
+            lost_by_load=packets_lost(*NODES),
             cpu_s_per_1000=cost,
         )
 
@@ -137,7 +140,7 @@ def main() -> None:
     made.add_argument("--stock-buffer", action="store_true", help="Kamailio's own receive buffer, 256 KiB")
     options = made.parse_args()
     proxies = chosen(options)
-    setting = Setting(policy=options.policy)
+    setting = Setting(policy=options.policy, python=options.python)
     if options.stock_buffer:
         setting = replace(setting, receive_buffer_bytes=256 * 1024)
 
@@ -165,7 +168,7 @@ def main() -> None:
         rows.append(
             Row("memory of a held call", "bytes", memory, digits=0, remark="Kamailio with its dialog module")
         )
-    show("Signalling, one core each for proxy and load", rows, proxies, as_json=options.json)
+    show("Signalling, one core each for proxy and load", rows, options)
 
 
 if __name__ == "__main__":

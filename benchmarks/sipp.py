@@ -62,12 +62,16 @@ def _command(scenario: str, place: Place, statistics: Path) -> list[str]:
     ]
 
 
+def launch_node(number: int, folder: Path) -> Program:
+    """Start answerer 0 or 1."""
+    command = _command("node", NODES[number], node_statistics(number, folder))
+    return Program(command, core=LOAD_CORE, log=folder / f"node{number}.log")
+
+
 def start_node(number: int, folder: Path) -> Program:
     """Start answerer 0 or 1 and wait until it listens."""
-    place = NODES[number]
-    log = folder / f"node{number}.log"
-    program = Program(_command("node", place, node_statistics(number, folder)), core=LOAD_CORE, log=log)
-    wait_until_bound(program, place)
+    program = launch_node(number, folder)
+    wait_until_bound(program, NODES[number])
     return program
 
 

@@ -1,0 +1,76 @@
+"""How fast virtual time runs: calls per wall second, and whether cost and memory stay flat."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.processes import LOAD_CORE, BenchmarkError, pin, run_main
+from benchmarks.report import UNSEEN_WIDTH, say
+from topologies import load
+
+WORKER = Path(__file__).with_name("simulation_worker.py")
+SLOWEST_CALLS_PER_S = 50  # a run that is slower is ended
+START_UP_S = 60
+
+
+def measure(python: str, topology: str, scenario: str, calls: int) -> dict[str, Any]:
+    """Simulate so many calls in a fresh process, on one core."""
+    rate_per_s = sum(traffic.rate_per_s or 0 for traffic in load(topology).scenarios[scenario].traffic)
+    if not rate_per_s:
+        raise BenchmarkError(f"scenario {scenario} has no steady rate of calls - choose another one")
+    command = [*pin(LOAD_CORE), python, "-P", str(WORKER), topology, scenario, str(calls / rate_per_s)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=START_UP_S + calls / SLOWEST_CALLS_PER_S, check=True
+        )
+    except subprocess.TimeoutExpired:
+        raise BenchmarkError(f"{calls} calls took longer than {SLOWEST_CALLS_PER_S} calls/s would") from None
+    except subprocess.CalledProcessError as error:
+        raise BenchmarkError(f"the simulation failed: {error.stderr.strip().splitlines()[-1:]}") from None
+    told: dict[str, Any] = json.loads(done.stdout)
+    return {"calls": calls, "calls_per_wall_s": calls / told["wall_s"], **told}
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
+    )
+    made.add_argument("--calls", default="1000,10000,100000", help="numbers of calls, with commas")
+    made.add_argument("--topology", default="seed", help="a packaged topology or a file")
+    made.add_argument("--scenario", default="quiet", help="one of its scenarios")
+    made.add_argument("--python", default=sys.executable, help="the interpreter where siptwin is installed")
+    made.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    options = made.parse_args()
+
+    rows = []
+    for calls in (int(word) for word in options.calls.split(",") if word):
+        say(f"{calls:,} calls")
+        rows.append(measure(options.python, options.topology, options.scenario, calls))
+    if options.json:
+        print(json.dumps({"title": "Simulation", "rows": rows}, indent=2))
+        return
+    table = Table(title=f"Simulation of {options.topology}, scenario {options.scenario}, one core")
+    for heading in ("calls", "wall s", "calls per wall s", "CPU ms per call", "memory added, MB", "violations"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(
+            f"{row['calls']:,}",
+            f"{row['wall_s']:.1f}",
+            f"{row['calls_per_wall_s']:,.0f}",
+            f"{row['cpu_s'] / row['calls'] * 1000:.2f}",
+            f"{row['added_bytes'] / 1e6:.1f}",
+            str(row["violations"]),
+        )
+    Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
+
+
+if __name__ == "__main__":
+    run_main(main)
