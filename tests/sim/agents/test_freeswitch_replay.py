@@ -3,7 +3,7 @@
 What differs is listed in ``ACCEPTED``, each with its reason; a difference that is not listed fails, and so does an
 entry of the list that no recording needs any more. Not modelled at all: the 20 ms that the real one takes over a
 challenged INVITE and over each request in a dialog; the 0.65 s from the order to shut down to the BYEs (the order
-comes that much later here); the re-INVITEs of ``sofia recover``; transfers; following a 302; its own OPTIONS pings.
+comes that much later here); the re-INVITEs of ``sofia recover``; transfers; following a 302; its OPTIONS pings.
 """
 
 from __future__ import annotations
