@@ -12,7 +12,7 @@ import json
 import os
 import socket
 import stat
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol, get_args, get_type_hints, runtime_checkable
@@ -32,7 +32,7 @@ ORDERS: tuple[str, ...] = get_args(get_type_hints(NodeOrder)["order"])
 class HasNodes(Protocol):
     """A machine with a pool of nodes; each snapshot is a dataclass with a ``name``."""
 
-    def nodes_snapshot(self) -> Sequence[Any]: ...
+    def nodes_snapshot(self, now: float) -> Sequence[Any]: ...
 
 
 def default_path(name: str = "control") -> Path:
@@ -128,7 +128,7 @@ class ControlServer:
             return _failure(str(error))
 
     def _nodes(self, _request: dict[str, Any]) -> dict[str, Any]:
-        return {"nodes": [dataclasses.asdict(node) for node in self._snapshots()]}
+        return {"nodes": self._snapshots()}
 
     def _order(self, request: dict[str, Any]) -> dict[str, Any]:
         name, order = str(request.get("node")), request.get("order")
@@ -138,16 +138,16 @@ class ControlServer:
         if name not in known:
             raise LiveError(f"unknown node {name!r} - there are {', '.join(known) or 'none'}")
         self._host.deliver(NodeOrder(name, order))
-        return {"nodes": [dataclasses.asdict(node) for node in self._snapshots() if node.name == name]}
+        return {"nodes": [node for node in self._snapshots() if node.name == name]}
 
     def _stats(self, _request: dict[str, Any]) -> dict[str, Any]:
-        return {"interfaces": [dataclasses.asdict(port) for port in self._host.stats()]}
+        return {"interfaces": self._host.stats()}
 
     def _snapshots(self) -> Sequence[Any]:
         machine = self._host.machine
         if not isinstance(machine, HasNodes):
             raise LiveError("this machine has no nodes")
-        return machine.nodes_snapshot()
+        return machine.nodes_snapshot(self._host.now)
 
 
 class ControlClient:
@@ -202,8 +202,15 @@ class ControlClient:
 
 
 async def _reply(writer: asyncio.StreamWriter, reply: dict[str, Any]) -> None:
-    writer.write(json.dumps(reply, default=str).encode() + b"\n")
+    writer.write(json.dumps(reply, default=_plain).encode() + b"\n")
     await writer.drain()
+
+
+def _plain(value: object) -> object:
+    """What JSON makes of a snapshot: unlike ``dataclasses.asdict``, it copies no read-only mapping."""
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def _failure(error: str) -> dict[str, Any]:

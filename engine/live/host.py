@@ -163,6 +163,11 @@ class LiveHost:
         return self._machine
 
     @property
+    def now(self) -> float:
+        """The time of the machine's clock."""
+        return monotonic()
+
+    @property
     def running(self) -> bool:
         """Whether there is a machine, frozen or not."""
         return self._machine is not None

@@ -29,8 +29,8 @@ LogFormat: TypeAlias = Literal["text", "json"]
 _RANKS = {level: rank for rank, level in enumerate(Level)}
 _FLUSH_INTERVAL_S = 0.05
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z][a-z0-9]*")
-_PLAIN = re.compile(r"[^\s\"'=\\\x00-\x1f\x7f-\x9f]+")  # what needs no quotes in a text line
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+_PLAIN = re.compile(r"[^\s\"'=\\]+")  # what, being printable, needs no quotes in a text line
+_encode = json.JSONEncoder(separators=(",", ":"), default=str).encode
 
 
 class _Shape(NamedTuple):
@@ -72,7 +72,7 @@ def text_line(note: Note, when: str) -> str:
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        return value if _PLAIN.fullmatch(value) else json.dumps(value)
+        return value if value.isprintable() and _PLAIN.fullmatch(value) else json.dumps(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     return _encode(value)

@@ -36,7 +36,7 @@ class UdpPort:
         self._context = context
         self._loop = context.loop
         self._names = Names(sock.family, context.settings, context.loop, context.thawed)
-        # libuv stops watching a descriptor that reports POLLERR. asyncio's own loops go on, and to watch anew there
+        # libuv stops watching a descriptor that reports POLLERR. asyncio's own loops go on; to watch anew there
         # would take back a callback that is due already.
         self._watch_ends_on_error = not isinstance(context.loop, asyncio.BaseEventLoop)
         self._ipv6 = sock.family == socket.AF_INET6
