@@ -245,6 +245,8 @@ class Call:
 
     def pause(self, duration_s: float) -> Pause:
         """Wait; the result is False when the caller gave up meanwhile."""
+        if not 0 <= duration_s < float("inf"):
+            raise ValueError(f"pause() takes seconds from 0, not {duration_s}")
         return Pause(duration_s)
 
     def reject(self, status: int, reason: str = "", *, retry_after_s: int | None = None) -> None:

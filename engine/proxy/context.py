@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Coroutine
+from types import CoroutineType
 
 from engine.boundary import Flow
 from engine.nodes import Node, Pool
 from engine.notes import CallAnswered, CallFailed, DecisionTaken, PolicyFailed
 from engine.policy import Answer, Attempt, Call, Pause, Waiting
-from engine.proxy.best import better, for_caller
+from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, forward
@@ -22,6 +23,9 @@ from engine.timers import Timed
 
 _RECORDED = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
 _DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
+# What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
+_MOST_STEPS = 1000
+_MOST_ATTEMPTS = 100
 
 
 class ResponseContext(Timed):
@@ -45,6 +49,8 @@ class ResponseContext(Timed):
         "_rejection",
         "_running",
         "_started_at",
+        "_stepped_at",
+        "_steps",
         "_waiting",
         "by_policy",
         "call_id",
@@ -90,6 +96,8 @@ class ResponseContext(Timed):
         self._coroutine: Coroutine[Waiting, Answer | None, None] | None = None
         self._waiting: Waiting | None = None
         self._running = False
+        self._steps = 0
+        self._stepped_at = now
         transaction.user = self
 
     # --- beginnings
@@ -100,12 +108,19 @@ class ResponseContext(Timed):
         method = self.request.method
         policy = self.core.policy
         self._call = call = Call(self)
-        if method == b"INVITE":
-            coroutine = policy.invite(call)
-        elif method == b"REGISTER":
-            coroutine = policy.register(call)
-        else:
-            coroutine = policy.request(call)
+        try:
+            if method == b"INVITE":
+                coroutine = policy.invite(call)
+            elif method == b"REGISTER":
+                coroutine = policy.register(call)
+            else:
+                coroutine = policy.request(call)
+            if not isinstance(coroutine, CoroutineType):
+                raise TypeError("the methods of a policy are coroutines: write 'async def'")
+        except Exception as error:
+            self._policy_failed(error)
+            self._finish(now)
+            return
         self._coroutine = coroutine
         self._advance(None, now)
 
@@ -136,6 +151,7 @@ class ResponseContext(Timed):
     def choose(
         self, group: str, resource: str, by: str, key: bytes, tried: set[str], ignore_health: bool
     ) -> Node | None:
+        self._step()
         choice = self.core.pool.choose(group, resource, by, key, tried, self._now, ignore_health=ignore_health)
         name = choice.node.name if choice.node is not None else ""
         self.core.out.append(
@@ -162,7 +178,6 @@ class ResponseContext(Timed):
             while True:
                 waiting = coroutine.send(answer)
                 if self.final_sent:
-                    coroutine.close()
                     break
                 answer = self._begin(waiting, now)
                 if answer is None:
@@ -174,11 +189,29 @@ class ResponseContext(Timed):
             self._policy_failed(error)
         finally:
             self._running = False
-        self._coroutine = None
+        self._close()
         self._finish(now)
+
+    def _close(self) -> None:
+        """End a policy that is not waited for any longer; its clean-up is its author's code too."""
+        coroutine, self._coroutine = self._coroutine, None
+        if coroutine is not None:
+            try:
+                coroutine.close()
+            except Exception as error:
+                self._policy_failed(error)
+
+    def _step(self) -> None:
+        """Count what the policy asks for while no time passes: it runs on the engine's own time."""
+        if self._now != self._stepped_at:
+            self._stepped_at, self._steps = self._now, 0
+        self._steps += 1
+        if self._steps > _MOST_STEPS:
+            raise RuntimeError(f"the policy goes round in circles: {_MOST_STEPS} steps without time passing")
 
     def _begin(self, waiting: Waiting, now: float) -> Answer | None:
         """Begin what the policy awaits; an Answer where it ended at once."""
+        self._step()
         if self.cancelled:
             return Answer(487, "", cancelled=True)
         if isinstance(waiting, Pause):
@@ -188,6 +221,8 @@ class ResponseContext(Timed):
             raise TypeError(f"a policy can await what its Call offers, not {waiting!r}")
         if not waiting.targets:
             raise ValueError("an attempt needs a target")
+        if self._attempts >= _MOST_ATTEMPTS:
+            raise RuntimeError(f"the policy made {_MOST_ATTEMPTS} attempts for one call")
         breadth = self._breadth(len(waiting.targets))
         for target in waiting.targets:
             self._attempt(target, waiting, breadth, now)
@@ -227,13 +262,13 @@ class ResponseContext(Timed):
 
     def _breadth(self, branches: int) -> int | None:
         """The Max-Breadth of each branch of a fork (RFC 5393 §5.3.3), None where it stays as it came."""
-        if branches == 1:
+        if branches == 1 and "max-breadth" not in self.request.names:
             return None
-        value = self.request.get("max-breadth")
-        breadth = int(value) if value is not None and value.isdigit() else _DEFAULT_BREADTH
+        value = self.request.get("max-breadth") or b""
+        breadth = int(value) if value.isdigit() and len(value) < 10 else _DEFAULT_BREADTH
         if breadth < branches:
             raise SipError("Max-Breadth exceeded", 440)
-        return breadth // branches
+        return breadth // branches if branches > 1 else None
 
     def _policy_failed(self, error: Exception) -> None:
         if isinstance(error, SipError) and error.status == 440:
@@ -335,9 +370,9 @@ class ResponseContext(Timed):
     def _outcome(self) -> Answer:
         """The result of the attempt whose branches have all ended; ``_open`` is emptied for the next one."""
         silent = not any(branch.heard for branch in self._open)
-        status = min((branch.status for branch in self._open), key=_preference)
+        best = min(self._open, key=_preference)
         self._open.clear()
-        return Answer(status, self._last_node, silent, self.cancelled)
+        return Answer(best.status, best.node.name if best.node is not None else "", silent, self.cancelled)
 
     def _cancel_others(self, branch: Branch, now: float) -> None:
         for other in self._open:
@@ -378,9 +413,13 @@ class ResponseContext(Timed):
             self._told(response.status, response.reason)
             self.transaction.respond(response, now)
             self._end(now)
-        elif self.request.method != b"INVITE" and not self.by_policy and self._failure == 408:
-            self.transaction.abandon()  # RFC 4320 §4.2: its sender has timed out too, a 408 would come too late
-            self._end(now)
+        elif self.request.method != b"INVITE" and self._failure == 408:
+            # RFC 4320 §4.2: never a 408 to these. After timer F the sender has timed out too; a policy is quicker.
+            if self.by_policy:
+                self._answer(504, b"", (), now)
+            else:
+                self.transaction.abandon()
+                self._end(now)
         else:
             self._answer({503: 500}.get(self._failure, self._failure) or 500, b"", (), now)
 
@@ -404,22 +443,30 @@ class ResponseContext(Timed):
         """Everything is said; let go of what only the way here needed."""
         self.final_sent = True
         request = self.request
-        if request.method == b"BYE":
+        if request.to.tag and (why := self._dialog_over()):
             dialog = self.core.dialogs.of(request)
             if dialog is not None:
-                self.core.dialogs.end(dialog, now, "lost" if self._failure else "bye")
+                self.core.dialogs.end(dialog, now, why)
         for branch in self._open:
             if not branch.closed:
                 branch.cancel(now)
         self._open.clear()  # they know this context; so that it need not know them any longer
-        if self._coroutine is not None and not self._running:
-            self._coroutine.close()
-            self._coroutine = None
+        if not self._running:
+            self._close()
         self._call = None
         self._waiting = None
         self.core.timers.arm(self, float("inf"))
 
+    def _dialog_over(self) -> str:
+        """Why this request ended the dialog that it was sent in, "" where it did not (§12.2.1.2, §15.1.1)."""
+        status = self._best.status if self._best is not None else self._failure
+        if self.request.method != b"BYE":
+            return "lost" if status == 481 else ""
+        if status in (401, 407):
+            return ""  # it will come again with credentials
+        return "lost" if self._failure or status == 481 else "bye"
 
-def _preference(status: int) -> tuple[int, int]:
-    """Which status stands for a fork that failed: as for the responses themselves."""
-    return (0 if status >= 600 else status // 100, status)
+
+def _preference(branch: Branch) -> tuple[int, int]:
+    """Which branch stands for a fork that failed: as for the responses themselves."""
+    return rank(branch.status)
