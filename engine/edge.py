@@ -237,7 +237,7 @@ class Edge:
         self._core.policy = policy
         self._core.policy_name = config.policy.use
         self._pool.passive, self._pool.probe = config.passive, config.probe
-        self._pool.replace(self._node_flows(config))
+        self._pool.replace(self._node_flows(config), now)
         after = {node.name: node for node in self._pool}
         for name, node in before.items():
             if after.get(name) is not node:

@@ -22,6 +22,10 @@ class Choice(NamedTuple):
     passed_over: tuple[tuple[str, str], ...]
 
 
+# Without probes nothing would bring a node back, so it never gets so far.
+_UNPROBED = {state.DOWN: state.SUSPECT, state.RETURNING: state.ACTIVE}
+
+
 class Pool:
     """The nodes, by name, group and address.
 
@@ -51,7 +55,7 @@ class Pool:
 
     # --- who is there
 
-    def replace(self, nodes: Iterable[tuple[NodeConfig, Flow]]) -> None:
+    def replace(self, nodes: Iterable[tuple[NodeConfig, Flow]], now: float = 0.0) -> None:
         """Take over another list of nodes; those that stay keep their state, channels and history."""
         before = self._nodes
         self._nodes = {}
@@ -62,7 +66,7 @@ class Pool:
             if node is None or node.flow != flow:
                 node = Node(config, flow)
             elif node.config.enabled != config.enabled:
-                node.state = state.RETURNING if config.enabled else state.DISABLED
+                self._step(node, state.ENABLE if config.enabled else state.DISABLE, now, "by new settings")
             node.config = config
             self._nodes[node.name] = node
             self._by_address[flow.peer] = node
@@ -203,13 +207,13 @@ class Pool:
         node = self._nodes.get(order.node)
         if node is not None:
             self._step(node, order.order, now, "by order")
-            if node.state == state.RETURNING and self.probe.mode == "never":
-                self._step(node, state.RECOVERED, now, "by order; probes are off")
         return node
 
     def _step(self, node: Node, event: str, now: float, why: str) -> None:
         before = node.state
         after = state.NODE_STATES[before].get(event)
+        if self.probe.mode == "never":
+            after = _UNPROBED.get(after or "", after)
         if after is None or after == before:
             return
         node.state = after

@@ -106,8 +106,7 @@ class Prober:
         """Begin to probe a node, the first time somewhere within the first interval."""
         probe = Probe(self, node, interface)
         node.probe = probe
-        if self.pool.probe.mode != "never":
-            self.timers.arm(probe, now + self._rng.random() * self.pool.probe.interval_s)
+        self.timers.arm(probe, now + self._rng.random() * self.pool.probe.interval_s)
 
     def forget(self, node: Node) -> None:
         if node.probe is not None:
