@@ -9,6 +9,7 @@ import importlib
 import importlib.util
 import inspect
 import pkgutil
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +18,10 @@ from engine.policy import Policy
 
 
 class PolicyError(ValueError):
-    """A policy that cannot be loaded; the text says why, and what to do."""
+    """A policy that cannot be loaded; the text says in one line why, and what to do."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(" ".join(why.split()))  # an author's own errors may have many lines
 
 
 def stock_policies() -> dict[str, type[Policy]]:
@@ -75,6 +79,7 @@ def _load_file(path: Path) -> ModuleType:
     if spec is None or spec.loader is None:
         raise PolicyError(f"policy file {str(path)!r} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # as an import does: dataclasses look their module up there
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:

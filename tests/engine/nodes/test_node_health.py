@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from engine.config import PassiveConfig, ProbeConfig
@@ -16,7 +18,7 @@ def test_a_probe_each_interval() -> None:
     world.advance(52)
     times = [wire.at for wire in world.node("FS1").probes]
     assert 0 <= times[0] <= 5
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert len(times) >= 10
     assert gaps == pytest.approx([5.0] * len(gaps))
 
@@ -25,7 +27,7 @@ def test_jitter_keeps_nodes_out_of_step() -> None:
     world = World(nodes=["FS1"], probe=ProbeConfig(interval_s=10.0, jitter=0.2))
     world.advance(300)
     times = [wire.at for wire in world.node("FS1").probes]
-    gaps = [after - before for before, after in zip(times, times[1:], strict=False)]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
     assert all(9.0 <= gap <= 11.0 for gap in gaps)
     assert len({round(gap, 6) for gap in gaps}) > 5
 
