@@ -76,7 +76,7 @@ class Authenticator:
             del self._nonces[next(iter(self._nonces))]
         nonce = uuid_text(self._random)
         self._nonces[nonce] = _Nonce(now + self._config.nonce_ttl_s)
-        realm = parse_uri(request.from_.uri).host
+        realm = parts_of(request.from_.uri)[1] or self._config.domain.encode()
         return Verdict(CHALLENGED, challenge=Challenge(realm=realm, nonce=nonce, stale=stale))
 
 
@@ -84,6 +84,15 @@ def uuid_text(random: Random) -> bytes:
     """A random identifier in the form of a UUID, as FreeSWITCH's nonces and Call-IDs have."""
     digits = b"%032x" % random.getrandbits(128)
     return b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
+def parts_of(uri: bytes) -> tuple[bytes, bytes]:
+    """User and host of an address that may be anything, a tel URI for example; what it has not is empty."""
+    try:
+        parsed = parse_uri(uri)
+    except SipError:
+        return b"", b""
+    return parsed.user or b"", parsed.host
 
 
 def user_of(uri: bytes) -> str:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from engine.sip.headers import parse_name_addr
 from engine.sip.transactions import ServerTransaction
 from engine.sip.uri import parse_uri
 from sim.agents.answer import UnconfirmedAnswer
 from sim.agents.dialogs import Dialog
 from sim.agents.freeswitch import causes
-from sim.agents.freeswitch.authenticator import user_of
+from sim.agents.freeswitch.authenticator import parts_of, user_of
 from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.leg import SETTING_UP, UP, Leg
 from sim.agents.freeswitch.wording import SESSION, party
@@ -61,7 +60,7 @@ class CallerLeg(Leg):
         self._dialog = dialog
         self._contact = block(place.contact(number))
         self._display = number
-        self._shown_uri = b"sip:%b@%b" % (number, parse_uri(request.to.uri).host)
+        self._shown_uri = b"sip:%b@%b" % (number, parts_of(request.to.uri)[1] or place.host)
         self._negotiated = False  # once our description went out
         self._next = ""
         self._hangs_up_after_s = 0.0
@@ -189,6 +188,5 @@ def caller_name(leg: CallerLeg, domain: bytes, host: bytes) -> tuple[bytes, byte
     if leg.user:
         user = leg.user.encode()
         return b"Extension " + user, b"sip:%b@%b" % (user, domain)
-    value = leg.transaction.request.get("from") or b""
-    user = parse_uri(parse_name_addr(value, "From").uri).user or b"anonymous"
+    user = parts_of(leg.transaction.request.from_.uri)[0] or b"anonymous"
     return user, b"sip:%b@%b" % (user, host)
