@@ -85,7 +85,7 @@ def simulate(
     record
         What is kept in memory: ``none``, ``notes``, or ``all`` (messages too).
     duration_s
-        New calls begin for so long; default: the scenario's own duration. Later faults don't happen.
+        New calls begin for so long; default: the scenario's own duration. Later faults meet the last calls.
     drain_s
         How long the last calls get to end.
     progress
@@ -116,7 +116,7 @@ def simulate(
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
     cast = parts(topology, chosen, policy, duration_s=lasts_s)
-    world = _world(topology, cast, chosen, policy, seed, record, lasts_s)
+    world = _world(topology, cast, chosen, policy, seed, record)
     world.trace.listen(on_message, on_note)
     world.run(lasts_s, progress)
     drained = _drain(world, topology, cast, drain_s, progress)
@@ -151,7 +151,6 @@ def _world(
     policy: str | Policy | None,
     seed: int,
     record: Recording,
-    lasts_s: float,
 ) -> World:
     names = {part.place: part.name for part in cast}
 
@@ -175,7 +174,7 @@ def _world(
     world = World(seed, links=link_between, record=record, checkers=_checkers(topology, policy))
     for part in cast:
         world.add(part.place, _factory(world, part), part.interfaces)
-    world.schedule(fault for fault in faults_of(topology, scenario, cast) if fault.at_s < lasts_s)
+    world.schedule(faults_of(topology, scenario, cast))
     return world
 
 
@@ -202,9 +201,9 @@ def _checkers(topology: Topology, policy: str | Policy | None) -> list[Checker]:
 
 
 def _edges(world: World, cast: list[Part]) -> dict[str, Inspectable]:
-    """The edges alive."""
-    machines = {part.place: world.hosts[part.place].machine for part in cast if part.role == "edge"}
-    return {place: machine for place, machine in machines.items() if isinstance(machine, Edge)}
+    """The edges that can be asked: neither dead nor frozen."""
+    hosts = [world.hosts[part.place] for part in cast if part.role == "edge"]
+    return {host.place: host.machine for host in hosts if isinstance(host.machine, Edge) and not host.frozen}
 
 
 def _drain(

@@ -100,7 +100,7 @@ class World:
         return True
 
     def finish(self, edges: Mapping[str, Inspectable]) -> list[Violation]:
-        """Ask the checkers for their verdict; ``edges`` are the edges alive. In the order of time."""
+        """Ask the checkers for their verdict; ``edges`` are those that can be asked. In the order of time."""
         for checker in self._checkers:
             checker.finish(self.now, edges)
         found = [violation for checker in self._checkers for violation in checker.violations]

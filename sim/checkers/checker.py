@@ -76,7 +76,7 @@ class Checker:
         """A machine, or the world, told a fact."""
 
     def finish(self, now: float, edges: Mapping[str, Inspectable]) -> None:
-        """The run is over; ``edges`` are those alive."""
+        """The run is over; ``edges`` are those neither dead nor frozen."""
 
     def violated(self, time_s: float, text: str) -> None:
         if len(self.violations) < MOST_TOLD:

@@ -136,6 +136,11 @@ def test_a_policy_that_forgets_its_channels_would_be_seen() -> None:
     assert {violation.checker for violation in run.violations} == {"slot balance"}
 
 
+def test_an_edge_that_stays_frozen_is_not_blamed() -> None:
+    text = NAMED.replace(b"at_s: 22, kind: thaw", b"at_s: 22, kind: freeze")
+    assert simulate(parse(text)).violations == []
+
+
 def test_long_runs_keep_nothing_that_was_not_asked_for() -> None:
     told: list[float] = []
     run = simulate(load("single"), record="none", duration_s=5, on_note=lambda each: told.append(each.time_s))
