@@ -6,7 +6,7 @@ durations end in ``_s``, addresses are ``host:port``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 from engine.boundary import Level, Note
@@ -131,7 +131,7 @@ class PolicyFailed(Note):
     call_id: str
     policy: str
     error: str
-    traceback: str
+    traceback: str = field(repr=False)  # its paths differ between machines, a trace's hash must not
 
 
 @dataclass(frozen=True, slots=True)
