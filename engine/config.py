@@ -50,6 +50,7 @@ class ProbeConfig:
 class PassiveConfig:
     """What calls themselves tell about a node, between two probes."""
 
+    enabled: bool = True  # False: only probes change a node's state
     # a node that owes a first answer for so long is passed over while others can serve
     suspect_after_s: float = 0.2
     # attempts in a row without any answer, and no other word from it for so long, until the node is down

@@ -9,35 +9,30 @@ from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
 
-class Dialog(Timed):
+class Dialog:
     """One confirmed dialog through a node of the pool, holding a channel there."""
 
-    __slots__ = ("_table", "began_at", "call_id", "callee_tag", "node", "resource")
+    __slots__ = ("began_at", "call_id", "callee_tag", "node", "resource")
 
-    def __init__(
-        self, table: DialogTable, call_id: bytes, callee_tag: bytes, node: Node, resource: str, began_at: float
-    ) -> None:
-        super().__init__()
-        self._table = table
+    def __init__(self, call_id: bytes, callee_tag: bytes, node: Node, resource: str, began_at: float) -> None:
         self.call_id = call_id
         self.callee_tag = callee_tag
         self.node = node
         self.resource = resource
         self.began_at = began_at
 
-    def fire(self, now: float) -> None:
-        self._table.end(self, now, "lifetime")
 
-
-class DialogTable:
+class DialogTable(Timed):
     """The dialogs by Call-ID and the callee's tag: forks of one INVITE are dialogs of their own (§12.1).
 
     A dialog ends by BYE, when its node says that it doesn't know it, or after ``lifetime_s``, for BYEs get lost.
+    All live equally long, so they end in the order of the table, and one timer for the oldest does for all.
     """
 
     __slots__ = ("_dialogs", "_lifetime_s", "_out", "_timers")
 
     def __init__(self, out: list[Effect], timers: TimerQueue, lifetime_s: float) -> None:
+        super().__init__()
         self._out = out
         self._timers = timers
         self._lifetime_s = lifetime_s
@@ -51,10 +46,20 @@ class DialogTable:
         key = (call_id, callee_tag)
         if key in self._dialogs:
             return False
-        dialog = Dialog(self, call_id, callee_tag, node, resource, now)
-        self._dialogs[key] = dialog
-        self._timers.arm(dialog, now + self._lifetime_s)
+        self._dialogs[key] = Dialog(call_id, callee_tag, node, resource, now)
+        if len(self._dialogs) == 1:
+            self._timers.arm(self, now + self._lifetime_s)
         return True
+
+    def fire(self, now: float) -> None:
+        """The oldest dialog, as it was when the timer was set, has reached its lifetime."""
+        while self._dialogs:
+            oldest = next(iter(self._dialogs.values()))
+            due = oldest.began_at + self._lifetime_s
+            if due > now:
+                self._timers.arm(self, due)
+                return
+            self.end(oldest, now, "lifetime")
 
     def of(self, request: Request) -> Dialog | None:
         """The dialog that an in-dialog request belongs to, whichever side sent it."""
@@ -65,7 +70,6 @@ class DialogTable:
         """Forget the dialog and give its channel back. Harmless when it has ended before."""
         if self._dialogs.pop((dialog.call_id, dialog.callee_tag), None) is None:
             return
-        self._timers.arm(dialog, float("inf"))
         dialog.node.give(dialog.resource)
         call_id = dialog.call_id.decode("utf-8", "replace")
         self._out.append(DialogEnded(call_id, dialog.node.name, dialog.resource, why, now - dialog.began_at))

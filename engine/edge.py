@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from engine.boundary import (
@@ -21,7 +22,7 @@ from engine.boundary import (
     StreamOpened,
     Unreachable,
 )
-from engine.config import EdgeConfig, NodeConfig
+from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
@@ -57,7 +58,7 @@ class Edge:
         self._timers = TimerQueue()
         self._here = Here(config.interfaces, config.domains)
         self._pool = Pool(
-            self._node_flows(config), config.passive, config.probe, self._out, rng, self._node_changed
+            self._node_flows(config), _passive(settings), config.probe, self._out, rng, self._node_changed
         )
         self._dialogs = DialogTable(self._out, self._timers, config.dialog_lifetime_s)
         self._core = ProxyCore(config, policy, self._here, self._pool, self._dialogs, self._timers, self._out, rng)
@@ -236,7 +237,7 @@ class Edge:
         self.config = self._core.config = config
         self._core.policy = policy
         self._core.policy_name = config.policy.use
-        self._pool.passive, self._pool.probe = config.passive, config.probe
+        self._pool.passive, self._pool.probe = _passive(settings), config.probe
         self._pool.replace(self._node_flows(config), now)
         after = {node.name: node for node in self._pool}
         for name, node in before.items():
@@ -263,6 +264,13 @@ class Edge:
 
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)
+
+
+def _passive(settings: EdgeSettings) -> PassiveConfig:
+    """What calls tell of a node's health; nothing under a policy that disregards it."""
+    return replace(
+        settings.config.passive, enabled=settings.config.passive.enabled and settings.policy.honours_health
+    )
 
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:

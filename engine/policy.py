@@ -225,8 +225,9 @@ class Call:
         """Send the request to a node, or to a SIP URI, and wait for what becomes of it.
 
         ``timeout_s`` bounds the wait for any first answer (OpenSIPS' ``fr_timer``), ``ring_s`` the ringing after
-        it (``fr_inv_timer``; timer C where None). With ``leave_when_down`` the attempt also ends when the pool
-        learns from elsewhere that the node is down. A 2xx and what rings go to the caller by themselves.
+        it (``fr_inv_timer``; timer C where None). With ``leave_when_down`` the attempt also ends when the network
+        says that nothing listens there (ICMP), or when the pool learns from elsewhere that the node is down. A 2xx
+        and what rings go to the caller by themselves.
         """
         return self.fork([target], timeout_s=timeout_s, ring_s=ring_s, leave_when_down=leave_when_down)
 
@@ -268,7 +269,8 @@ class Policy:
     """
 
     honours_health: ClassVar[bool] = True
-    """False tells the checkers of the simulation that this policy sends calls to nodes known to be down."""
+    """False: calls tell the pool nothing of a node's health, only probes do, and they go to nodes known to be down
+    too; the checkers of the simulation then allow for that."""
 
     group = "fs"
 

@@ -13,6 +13,10 @@ from mypy_extensions import mypyc_attr
 
 from engine.boundary import NEVER
 
+# A thing that is put back gets no entry further ahead than this, for its entry keeps it in memory: a call that
+# was answered must not wait there for the end of its timer C.
+_HORIZON_S = 30.0
+
 
 @mypyc_attr(allow_interpreted_subclasses=True)  # the modelled agents stay plain Python
 class Timed:
@@ -61,7 +65,9 @@ class TimerQueue:
                 thing.due = NEVER
                 thing.fire(now)
             elif thing.due < NEVER:
-                self.arm(thing, thing.due)
+                due = thing.due
+                self.arm(thing, min(due, now + _HORIZON_S))
+                thing.due = due
 
     def __len__(self) -> int:
         return len(self._heap)

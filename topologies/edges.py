@@ -88,6 +88,7 @@ Probe = Annotated[
 Passive = Annotated[
     PassiveConfig,
     Mirror(
+        enabled=Field(description="Whether calls tell of a node's health; if not, only probes do."),
         suspect_after_s=Field(gt=0, description="A node that owes a first answer for so long is passed over."),
         down_after=Field(ge=1, description="Attempts in a row without any answer until a node is down."),
         down_silence_s=Field(ge=0, description="... and no other word from it for so long."),

@@ -155,8 +155,10 @@ class Pool:
 
     def silent(self, node: Node, now: float, why: str) -> None:
         """An attempt got no first answer in time."""
-        node.silent_in_row += 1
         passive = self.passive
+        if not passive.enabled:
+            return
+        node.silent_in_row += 1
         enough = node.silent_in_row >= passive.down_after
         if enough and now - node.last_heard >= passive.down_silence_s:
             self._step(node, state.GONE, now, f"{node.silent_in_row} attempts in a row without answer")
@@ -165,19 +167,20 @@ class Pool:
 
     def owes_answer(self, node: Node, now: float) -> None:
         """An attempt waits for its first answer longer than usual; nothing is counted yet."""
-        if node.state == state.ACTIVE:
+        if node.state == state.ACTIVE and self.passive.enabled:
             self._step(node, state.SILENT, now, f"owes an answer for {self.passive.suspect_after_s:g} s")
 
     def unreachable(self, node: Node, now: float, reason: str) -> None:
         """Its host said that nothing listens there (ICMP), or a connection was refused."""
-        if self.passive.believe_icmp:
+        if self.passive.enabled and self.passive.believe_icmp:
             self._step(node, state.GONE, now, reason)
 
     def closed(self, node: Node, now: float, retry_after_s: float) -> None:
         """It said 503: it lives, but takes no call for a while."""
         node.last_heard = now
         node.silent_in_row = 0
-        node.closed_until = now + min(retry_after_s, self.passive.retry_after_cap_s)
+        if self.passive.enabled:
+            node.closed_until = now + min(retry_after_s, self.passive.retry_after_cap_s)
 
     def probe_answered(self, node: Node, now: float, latency_s: float) -> None:
         """A probe was answered with anything but a server failure."""

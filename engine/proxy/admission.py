@@ -117,7 +117,7 @@ class Admission:
         if in_dialog and not routed.popped:
             at_node = self._core.pool.at((uri.host_text, uri.port or DEFAULT_PORT)) is not None
             if "route" in request.names or not at_node:
-                raise SipError("in-dialog request without a Route of ours", 481)
+                raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
 
     def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:
         """OPTIONS to the edge itself: load balancers and phones ask so whether it lives (§11)."""

@@ -86,6 +86,7 @@ class Branch(Timed):
             self._timeout_at = now + timeout_s
         core.timers.arm(self, min(look_at, self._timeout_at))
         self._client = core.layer.send(request, flow, self, now, branch)
+        self._client.heeds_errors = self._leave_when_down
 
     # --- what comes back (ClientUser)
 

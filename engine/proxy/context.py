@@ -132,7 +132,10 @@ class ResponseContext(Timed):
         except SipError as error:
             self._answer(error.status, error.why.encode(), (), now)
             return
-        self._send(self.core.pool.at(flow.peer), flow, "", None, None, True, now)
+        node = self.core.pool.at(flow.peer)
+        if node is not None and not self._leave_by:
+            flow = node.flow
+        self._send(node, flow, "", None, None, True, now)
 
     # --- what the policy asks for (CallDriver)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from engine.boundary import Effect, Flow
+from engine.boundary import Address, Effect, Flow
 from engine.config import TimersConfig
 from engine.sip.headers import MAGIC_COOKIE
 from engine.sip.message import Request, Response
@@ -44,7 +44,7 @@ class TransactionLayer:
     its transport retransmits by itself.
     """
 
-    __slots__ = ("_clients", "_lossy", "_reliable", "_servers", "_streamed", "_user", "out", "timers")
+    __slots__ = ("_clients", "_lossy", "_reliable", "_servers", "_streamed", "_user", "_waiting", "out", "timers")
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class TransactionLayer:
         self._streamed = Durations(config, reliable=True)
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._clients: dict[ClientKey, ClientTransaction] = {}
+        # By interface and peer, oldest first: those without any response, which an ICMP error ends at once
+        self._waiting: dict[tuple[str, Address], dict[ClientTransaction, None]] = {}
 
     def receive(self, message: Request | Response, flow: Flow, now: float) -> None:
         """A valid message came in on ``flow``; a request's top Via bears received and rport already."""
@@ -104,6 +106,7 @@ class TransactionLayer:
         key = (branch or request.via.branch, request.method)
         transaction = ClientTransaction(self, request, flow, durations, user, key)
         self._clients[key] = transaction
+        self._waiting.setdefault((flow.interface, flow.peer), {})[transaction] = None
         transaction.begin(now)
         return transaction
 
@@ -116,18 +119,19 @@ class TransactionLayer:
         return server_key(request) in self._servers
 
     def unreachable(self, flow: Flow, reason: str, now: float) -> None:
-        """What was sent on this flow cannot arrive: every open client transaction there has failed.
+        """What was sent on this flow cannot arrive: what waits there for its first response has failed."""
+        for transaction in list(self._waiting.get((flow.interface, flow.peer), ())):
+            if transaction.heeds_errors:
+                transaction.unreachable(reason, now)
 
-        The search is linear in the open transactions; it happens once per ICMP error and changes nothing for those
-        that were answered.
-        """
-        waiting = (tables.CALLING, tables.TRYING)
-        for transaction in [
-            open_
-            for open_ in self._clients.values()
-            if open_.state in waiting and open_.flow.peer == flow.peer and open_.flow.interface == flow.interface
-        ]:
-            transaction.unreachable(reason, now)
+    def waits_no_more(self, transaction: ClientTransaction) -> None:
+        """It has had a response, or is gone."""
+        way = (transaction.flow.interface, transaction.flow.peer)
+        waiting = self._waiting.get(way)
+        if waiting is not None:
+            waiting.pop(transaction, None)
+            if not waiting:
+                del self._waiting[way]
 
     def forget_client(self, transaction: ClientTransaction) -> None:
         self._clients.pop(transaction.key, None)

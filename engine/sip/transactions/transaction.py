@@ -163,10 +163,13 @@ class _Transaction(Timed):
             self._layer.out.append(Send(self.flow, self._message))
 
 
+_WAITING = frozenset((tables.CALLING, tables.TRYING))
+
+
 class ClientTransaction(_Transaction):
     """A request that this element sent (§17.1). Made by ``TransactionLayer.send``."""
 
-    __slots__ = ("_failure", "_user", "key", "request")
+    __slots__ = ("_failure", "_user", "heeds_errors", "key", "request")
 
     def __init__(
         self,
@@ -183,6 +186,7 @@ class ClientTransaction(_Transaction):
         self.request: Request | None = request  # kept while an ACK or CANCEL may have to be built from it
         self._user = user
         self._failure = ""
+        self.heeds_errors = True  # False: transport errors are ignored, and only the timers end it
         self.key = key
 
     def begin(self, now: float) -> None:
@@ -191,6 +195,8 @@ class ClientTransaction(_Transaction):
         self._retransmit()
 
     def receive(self, response: Response, now: float) -> None:
+        if self.state in _WAITING:
+            self._layer.waits_no_more(self)
         status = response.status
         if status < 200:
             event = tables.PROVISIONAL
@@ -239,6 +245,7 @@ class ClientTransaction(_Transaction):
             self._user.on_unreachable(self, self._failure, now)
 
     def _forget(self) -> None:
+        self._layer.waits_no_more(self)
         self._layer.forget_client(self)
 
     def _let_go(self) -> None:
