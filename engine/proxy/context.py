@@ -9,7 +9,7 @@ from types import CoroutineType
 
 from engine.boundary import Flow
 from engine.nodes import Node, Pool
-from engine.notes import CallAnswered, CallFailed, DecisionTaken, PolicyFailed
+from engine.notes import CallAnswered, CallFailed, DecisionTaken, MessageDropped, PolicyFailed
 from engine.policy import Answer, Attempt, Call, Pause, Waiting
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
@@ -327,6 +327,12 @@ class ResponseContext(Timed):
     def on_success(self, branch: Branch, response: Response, now: float) -> None:
         """A 2xx goes back at once, also one that comes late, and ends all other branches (§16.7 steps 5, 10)."""
         core = self.core
+        if not self.transaction.takes_success:
+            # The sender was told of a failure, or has timed out: this 2xx can reach no one (RFC 6026 §7.1), and
+            # the node, whose 2xx finds no ACK, ends the call by itself (§13.3.1.4).
+            source = branch.node.name if branch.node is not None else "callee"
+            core.out.append(MessageDropped(source, f"{response.status} after the end of {self.call_id}"))
+            return
         response.pop_value("via")
         node = branch.node
         if self.by_policy and node is not None and self.request.method == b"INVITE":

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from engine.boundary import NEVER, Flow, Send
 from engine.sip.message import Request, Response
 from engine.sip.transactions import tables
-from engine.sip.transactions.tables import Table
+from engine.sip.transactions.tables import Step, Table
 from engine.timers import Timed
 
 if TYPE_CHECKING:
@@ -91,10 +92,16 @@ class _Transaction(Timed):
         else:
             self._arm()
 
+    @property
+    def _steps(self) -> Mapping[str, Step]:
+        """What can happen now; nothing once the transaction has ended."""
+        state = self._table.get(self.state)
+        return {} if state is None else state.on
+
     def step(self, event: str, now: float, response: Response | None = None) -> bool:
         """Let one event happen; False where this state has no use for it."""
         before = self.state
-        step = self._table[before].on.get(event)
+        step = self._steps.get(event)
         if step is None:
             return False
         if step.state != before:
@@ -272,6 +279,11 @@ class ServerTransaction(_Transaction):
     def answered(self) -> bool:
         """Whether a final response was sent."""
         return self.state not in (tables.PROCEEDING, tables.TRYING)
+
+    @property
+    def takes_success(self) -> bool:
+        """Whether a 2xx would go out: none has failed it, and it lives."""
+        return tables.FINAL in self._steps or tables.SUCCESS in self._steps
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response; one that this state has no use for (a second final one, say) is dropped (§17.2.1)."""
