@@ -50,24 +50,36 @@ class TimerQueue:
             heappush(self._heap, (due, self._count, thing))
 
     def deadline(self) -> float:
-        """When to call ``fire_due`` next. It may be early (a thing was re-armed since), never late."""
-        return self._heap[0][0] if self._heap else NEVER
+        """When to call ``fire_due`` next."""
+        heap = self._heap
+        while heap:
+            queued, _, thing = heap[0]
+            if queued == thing.queued and queued == thing.due:
+                return queued
+            heappop(heap)
+            self._put_back(queued, thing)
+        return NEVER
 
     def fire_due(self, now: float) -> None:
         """Fire everything that is due, in the order of the deadlines."""
         heap = self._heap
         while heap and heap[0][0] <= now:
             queued, _, thing = heappop(heap)
-            if queued != thing.queued:
-                continue  # an earlier entry took over
-            thing.queued = NEVER
-            if thing.due <= now:
-                thing.due = NEVER
+            if queued == thing.queued and thing.due <= now:
+                thing.queued = thing.due = NEVER
                 thing.fire(now)
-            elif thing.due < NEVER:
-                due = thing.due
-                self.arm(thing, min(due, now + _HORIZON_S))
-                thing.due = due
+            else:
+                self._put_back(queued, thing)
+
+    def _put_back(self, queued: float, thing: Timed) -> None:
+        """An entry came up that says nothing any more; its thing, where still armed, gets one that does."""
+        if queued != thing.queued:
+            return  # an earlier entry took over
+        thing.queued = NEVER
+        due = thing.due
+        if due < NEVER:
+            self.arm(thing, min(due, queued + _HORIZON_S))
+            thing.due = due
 
     def __len__(self) -> int:
         return len(self._heap)
