@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import NamedTuple
 
 PROXY_CORE, LOAD_CORE = 0, 1
 NANOSECONDS = 1e9
@@ -42,6 +43,13 @@ def end_with_us(number: int, _frame: object) -> None:
 def end_children_on_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_with_us)
+
+
+class Cpu(NamedTuple):
+    """Seconds that a program ran, and that it was ready to run while others had its core."""
+
+    used_s: float
+    waited_s: float
 
 
 class Program:
@@ -116,16 +124,18 @@ class Program:
             family += [child for child, parent in parents.items() if parent == pid]
         return family
 
-    def cpu_s(self) -> float:
-        """CPU seconds used so far by all its processes and threads.
+    def cpu(self) -> Cpu:
+        """CPU time of all its processes and threads so far.
 
         From schedstat, which counts nanoseconds; /proc/stat samples by the tick and reads several times too low.
         """
-        total = 0
+        used = waited = 0
         for pid in self.pids():
             for task in Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                total += int(task.read_text().split()[0])
-        return total / NANOSECONDS
+                ran, queued, _slices = task.read_text().split()
+                used += int(ran)
+                waited += int(queued)
+        return Cpu(used / NANOSECONDS, waited / NANOSECONDS)
 
     def memory_bytes(self) -> int:
         """Resident memory of all its processes; a page that several share is counted once (PSS)."""

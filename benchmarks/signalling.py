@@ -15,10 +15,11 @@ from pathlib import Path
 from benchmarks import sipp
 from benchmarks.ground import NODES, PROXY, answers, packets_lost
 from benchmarks.processes import BenchmarkError, Program, run_main
-from benchmarks.proxies import Setting, start_proxy
+from benchmarks.proxies import ALLOCATORS, Setting, start_proxy
 from benchmarks.report import Row, chosen, parser, say, show
 
 HOLD_MS = 100
+BUSY_SHARE = 0.05  # a proxy that waits longer for its core is disturbed by other programs
 SETTLE_S = 2.0  # after the load: repeated messages, last statistics lines
 GRACE_S = 40.0  # a lost BYE is repeated for 64*T1 = 32 s before SIPp gives the call up
 
@@ -31,6 +32,18 @@ MOST_RATE_PER_S = 16_000
 SEARCH_CLOSENESS = 1.06  # stop when the bounds are as near as this
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What calls cost the proxy, and the share of time for which other programs kept it from running."""
+
+    cpu_s_per_1000: float
+    waited_share: float
+
+    @property
+    def remark(self) -> str:
+        return f"waited {self.waited_share:.0%} for its core" if self.waited_share > BUSY_SHARE else ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """What one run of calls found."""
@@ -38,7 +51,7 @@ class Trial:
     caller: sipp.Tally
     node_retransmissions: int
     lost_by_load: int  # datagrams that the answerers' own sockets lost
-    cpu_s_per_1000: float | None = None
+    cost: Cost | None = None
 
     @property
     def loss_free(self) -> bool:
@@ -46,6 +59,10 @@ class Trial:
 
     @property
     def remark(self) -> str:
+        told = [self._losses(), self.cost.remark if self.cost else ""]
+        return ", ".join(text for text in told if text)
+
+    def _losses(self) -> str:
         if self.loss_free:
             return ""
         repeated = self.caller.retransmissions + self.node_retransmissions
@@ -77,15 +94,19 @@ def run_calls(proxy: str, setting: Setting, *, rate_per_s: int, seconds: int, wa
             caller=sipp.read_tally(sipp.caller_statistics(folder)),
             node_retransmissions=sum(node.retransmissions for node in nodes),
             lost_by_load=packets_lost(*NODES),
-            cpu_s_per_1000=cost,
+            cost=cost,
         )
 
 
-def _measure_cpu(program: Program, rate_per_s: int, warm_up_s: int, seconds: int) -> float:
+def _measure_cpu(program: Program, rate_per_s: int, warm_up_s: int, seconds: int) -> Cost:
     time.sleep(warm_up_s)
-    began, used = time.monotonic(), program.cpu_s()
+    began_s, before = time.monotonic(), program.cpu()
     time.sleep(seconds - 1)  # the last second is left to the caller's own end
-    return (program.cpu_s() - used) / (rate_per_s * (time.monotonic() - began)) * 1000
+    passed_s, after = time.monotonic() - began_s, program.cpu()
+    return Cost(
+        cpu_s_per_1000=(after.used_s - before.used_s) / (rate_per_s * passed_s) * 1000,
+        waited_share=(after.waited_s - before.waited_s) / passed_s,
+    )
 
 
 def highest_rate(proxy: str, setting: Setting, *, seconds: int) -> tuple[int, str]:
@@ -138,9 +159,12 @@ def main() -> None:
     made.add_argument("--highest", action="store_true", help="search the highest loss-free rate too")
     made.add_argument("--memory", action="store_true", help="measure the memory of a standing call too")
     made.add_argument("--stock-buffer", action="store_true", help="Kamailio's own receive buffer, 256 KiB")
+    made.add_argument(
+        "--allocator", choices=ALLOCATORS, default=ALLOCATORS[0], help="Kamailio's (its default: qm)"
+    )
     options = made.parse_args()
     proxies = chosen(options)
-    setting = Setting(policy=options.policy, python=options.python)
+    setting = Setting(policy=options.policy, python=options.python, allocator=options.allocator)
     if options.stock_buffer:
         setting = replace(setting, receive_buffer_bytes=256 * 1024)
 
@@ -152,7 +176,7 @@ def main() -> None:
             trials[proxy] = run_calls(
                 proxy, setting, rate_per_s=rate, seconds=options.seconds, warm_up_s=options.warm_up
             )
-        figures = {proxy: trial.cpu_s_per_1000 for proxy, trial in trials.items()}
+        figures = {proxy: trial.cost.cpu_s_per_1000 if trial.cost else None for proxy, trial in trials.items()}
         remark = "; ".join(f"{proxy}: {trial.remark}" for proxy, trial in trials.items() if trial.remark)
         rows.append(Row(f"CPU at {rate} calls/s", "s per 1,000 calls", figures, remark=remark))
     if options.highest:

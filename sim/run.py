@@ -187,10 +187,15 @@ def _factory(world: World, part: Part) -> Factory:
     return make
 
 
+def heedless_edges(topology: Topology, policy: str | Policy | None = None) -> list[str]:
+    """The edges whose policy sends calls to nodes known to be down, which ``KnownDown`` then allows."""
+    return [name for name, edge in topology.edges.items() if not policy_of(edge.policy, policy).honours_health]
+
+
 def _checkers(topology: Topology, policy: str | Policy | None) -> list[Checker]:
     configs = {name: edge_config(topology, name) for name in topology.edges}
     lifetimes = {name: Lifetimes.of(config.timers) for name, config in configs.items()}
-    heedless = [name for name, config in configs.items() if not policy_of(config.policy, policy).honours_health]
+    heedless = heedless_edges(topology, policy)
     return [
         FinalResponses(lifetimes),
         TransactionTimers(lifetimes),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,7 @@ class Wire:
     @cached_property
     def headers(self) -> list[tuple[str, str]]:
         head = self.data.split(b"\r\n\r\n", 1)[0].decode("utf-8", "replace")
+        head = re.sub("\r\n[ \t]+", " ", head)
         pairs = [line.split(":", 1) for line in head.split("\r\n")[1:]]
         return [(_LONG.get(name.strip().lower(), name.strip().lower()), value.strip()) for name, value in pairs]
 

@@ -180,10 +180,25 @@ def test_what_a_strict_router_before_us_did_is_undone() -> None:
     assert "route" not in sent
 
 
-def test_a_request_within_a_dialog_that_never_came_through_us() -> None:
+def test_a_dialog_request_for_the_edge_itself_belongs_to_no_dialog() -> None:
     world = World()
-    world.caller.sends(in_dialog(world.caller, "sip:b@203.0.113.1", "BYE", TO, []))
+    world.caller.sends(in_dialog(world.caller, "sip:b@192.0.2.1", "BYE", TO, []))
     assert world.caller.statuses() == [481]
+
+
+@pytest.mark.parametrize("routes", [[], ["<sip:203.0.113.2;lr>"]], ids=["no Route", "a foreign one"])
+def test_a_dialog_request_for_elsewhere_that_does_not_name_us_is_not_forwarded(routes: list[str]) -> None:
+    """Else anyone could send through us to anyone by making a tag up."""
+    world = World()
+    world.caller.sends(in_dialog(world.caller, "sip:b@203.0.113.1", "BYE", TO, routes))
+    assert world.caller.statuses() == [404]
+
+
+def test_a_dialog_request_for_a_node_may_come_without_route() -> None:
+    """Phones that lose the route set in a restart still hang up."""
+    world = World()
+    world.caller.sends(in_dialog(world.caller, "sip:b@10.0.0.11:5060", "BYE", TO, []))
+    assert len(world.node("FS1").got("BYE")) == 1
 
 
 def test_a_dialog_request_whose_target_is_the_edge_itself_is_not_sent_in_a_circle() -> None:

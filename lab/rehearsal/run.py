@@ -1,0 +1,148 @@
+"""Rehearse a topology: start its parts on real sockets, run a scenario in real time, let the last calls end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import ClassVar, Final
+
+from engine.live.loops import run
+from engine.live.notes import MachineFailed
+from lab.deployment import with_policy
+from lab.outcome import Outcome
+from lab.rehearsal.addresses import onto_loopback
+from lab.rehearsal.stage import Stage
+from lab.watch import CallWatch
+from lab.wording import fault_words
+from sim.build import faults_of, parts
+from sim.checkers import Checker, DialogBalance, KnownDown, SlotBalance
+from sim.faults import Fault, PathFault
+from sim.run import heedless_edges, policy_name
+from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
+from topologies import Topology
+from topologies.faults import Heal, Loss, Partition
+
+DRAIN_S: Final = 60.0
+"""After the last new call, the calls that stand get so long to end."""
+
+_LOOK_EVERY_S: Final = 0.1
+
+
+class MachineFaults(Checker):
+    """No machine may raise; the real host goes on when one does, and tells."""
+
+    name: ClassVar[str] = "machine faults"
+
+    def on_note(self, record: NoteRecord) -> None:
+        """Watch for the host's word about a machine."""
+        if isinstance(record.note, MachineFailed):
+            self.violated(record.time_s, f"{record.place} raised on {record.note.on}: {record.note.error}")
+
+
+def rehearse_topology(
+    topology: Topology,
+    *,
+    scenario: str | None = None,
+    policy: str | None = None,
+    seed: int = 0,
+    duration_s: float | None = None,
+    drain_s: float = DRAIN_S,
+    free_ports: bool = False,
+    progress: Callable[[float], None] | None = None,
+    on_message: MessageListener | None = None,
+    on_note: NoteListener | None = None,
+    warn: Callable[[str], None] | None = None,
+) -> Outcome:
+    """Run a scenario in real time.
+
+    Parameters
+    ----------
+    topology : Topology
+        What is rehearsed; addresses that are not loopback ones are moved.
+    scenario, policy, seed, duration_s, progress, on_message, on_note
+        As for `sim.run.simulate`. The seed fixes arrivals and hold times, not the moments of packets.
+    drain_s : float
+        How long the last calls get to end, at most.
+    free_ports : bool
+        Move all addresses to a free loopback network, so that several rehearsals run beside each other.
+    warn : callable, optional
+        Told what is left out, in words.
+
+    Raises
+    ------
+    TopologyError, PolicyError
+        As `sim.run.simulate`.
+    LiveError
+        If an address is taken.
+    InputError
+        If the addresses cannot be moved.
+    """
+    began = perf_counter()
+    chosen = topology.scenario(scenario)
+    lasts_s = chosen.duration_s if duration_s is None else duration_s
+    staged = onto_loopback(with_policy(topology, policy), private=free_ports)
+    cast = parts(staged, chosen, duration_s=lasts_s)
+    faults = [fault for fault in faults_of(staged, chosen, cast) if fault.at_s < lasts_s]
+    if warn is not None:
+        for each in chosen.faults:
+            if isinstance(each, (Partition, Loss, Heal)) and each.at_s < lasts_s:
+                warn(f"left out, since a real loopback has no links: {fault_words(each)} at {each.at_s:g} s")
+    trace = Trace("notes")
+    watch = CallWatch()
+    heedless = heedless_edges(staged)
+    checkers: list[Checker] = [DialogBalance(staged.edges), SlotBalance(), KnownDown(heedless), MachineFaults()]
+    for checker in checkers:
+        trace.listen(checker.on_message, checker.on_note)
+    trace.listen(watch.on_message, watch.on_note)
+    trace.listen(on_message, on_note)
+    stage = Stage(cast, seed, trace)
+    end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
+    return Outcome(
+        world="rehearsal",
+        topology=staged,
+        scenario=scenario or topology.default_scenario or "",
+        fingerprint=topology.fingerprint(),
+        policy=policy_name(staged),
+        seed=seed,
+        duration_s=lasts_s,
+        end_s=end_s,
+        wall_s=perf_counter() - began,
+        notes=trace.notes,
+        violations=sorted(violation for checker in checkers for violation in checker.violations),
+        trace_hash=None,
+        shown=watch.shown,
+    )
+
+
+async def _perform(
+    stage: Stage,
+    faults: Sequence[Fault],
+    lasts_s: float,
+    drain_s: float,
+    checkers: Sequence[Checker],
+    progress: Callable[[float], None] | None,
+) -> float:
+    await stage.open()
+    try:
+        for fault in sorted(faults, key=lambda fault: fault.at_s):
+            if not isinstance(fault, PathFault):
+                await _until(stage, fault.at_s, progress)
+                await stage.apply(fault)
+        await _until(stage, lasts_s, progress)
+        stage.stop_calling()
+        while not stage.idle and stage.now_s < lasts_s + drain_s:
+            await _until(stage, stage.now_s + _LOOK_EVERY_S, progress)
+        end_s = stage.now_s
+        for checker in checkers:
+            checker.finish(end_s, stage.edges())
+    finally:
+        stage.close()
+    return end_s
+
+
+async def _until(stage: Stage, time_s: float, progress: Callable[[float], None] | None) -> None:
+    while (left_s := time_s - stage.now_s) > 0:
+        await asyncio.sleep(min(left_s, _LOOK_EVERY_S) if progress else left_s)
+        if progress:
+            progress(stage.now_s)

@@ -1,0 +1,149 @@
+"""The places of a rehearsal: each a process of its own in the eyes of the others, all in one event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import monotonic
+
+from engine.boundary import AgentOrder, Drain, Input, NodeOrder, Note
+from engine.edge import Edge
+from engine.live import LiveHost
+from lab.rehearsal.wires import Tapped, Wires
+from sim.agents.softphone import Softphone
+from sim.agents.traffic import Traffic
+from sim.build import Part
+from sim.faults import Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.host import Birth
+from sim.random_streams import RandomStreams
+from sim.trace import Trace
+
+
+class Stage:
+    """Starts, kills, freezes and slows the parts of a topology."""
+
+    def __init__(self, parts: Sequence[Part], seed: int, trace: Trace) -> None:
+        self._parts = {part.place: part for part in parts}
+        self._streams = RandomStreams(seed)
+        self._trace = trace
+        self._hosts: dict[str, LiveHost] = {}
+        self._machines: dict[str, Tapped] = {}
+        self._starts = dict.fromkeys(self._parts, 0)
+        self._wires = Wires(trace, parts, self.runs)
+        self._zero = monotonic()
+
+    # --- life
+
+    async def open(self) -> None:
+        """Start all parts, in order: nodes, edges, clients.
+
+        Raises
+        ------
+        LiveError
+            If an address is taken; nothing is left open then.
+        """
+        self._zero = monotonic()
+        try:
+            for place in self._parts:
+                await self._start(place)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """End all parts at once."""
+        for host in self._hosts.values():
+            host.kill()
+        self._wires.close()
+
+    @property
+    def now_s(self) -> float:
+        """Seconds since the curtain rose."""
+        return monotonic() - self._zero
+
+    def runs(self, place: str) -> bool:
+        """Whether the place has a process, frozen or not."""
+        return place in self._hosts and self._hosts[place].running
+
+    async def _start(self, place: str, *, keep_data: bool = False) -> None:
+        if self.runs(place):
+            return
+        part, number = self._parts[place], self._starts[place]
+        self._starts[place] += 1
+        made = part.make(Birth(number, keep_data), self._streams.stream(f"{place} start {number}"))
+        machine = Tapped(made, part, self._wires, self._zero)
+
+        def tell(note: Note, now: float) -> None:
+            self._trace.note(now - self._zero, place, note)
+
+        host = LiveHost(machine, part.interfaces, on_note=tell)
+        self._hosts[place], self._machines[place] = host, machine
+        await host.start()
+
+    # --- faults
+
+    async def apply(self, fault: Fault) -> None:
+        """Make a fault happen now."""
+        match fault:
+            case ProcessFault():
+                for target in fault.targets:
+                    detail = f"by {fault.delay_s:g} s" if fault.kind == "slow" else ""
+                    self._tell(fault.kind, target, "", detail)
+                    await self._to_process(fault, target)
+            case NodeFault():
+                for node in fault.nodes:
+                    for edge in fault.edges:
+                        self._tell(fault.kind, node, edge, "")
+                        self._deliver(edge, NodeOrder(node, fault.kind))
+            case PathFault():
+                raise ValueError("a real loopback has no links to cut")
+
+    async def _to_process(self, fault: ProcessFault, target: str) -> None:
+        if fault.kind == "start":
+            await self._start(target, keep_data=fault.keep_data)
+        elif self.runs(target):
+            host = self._hosts[target]
+            match fault.kind:
+                case "kill":
+                    host.kill()
+                case "freeze":
+                    host.freeze()
+                case "thaw":
+                    host.thaw()
+                case "slow" | "normal":
+                    self._machines[target].delay_s = fault.delay_s
+                case _:
+                    host.deliver(AgentOrder(fault.kind))
+
+    def _tell(self, kind: str, target: str, other: str, detail: str) -> None:
+        self._trace.note(self.now_s, "world", FaultApplied(kind, target, other, detail))
+
+    def _deliver(self, place: str, order: Input) -> None:
+        if self.runs(place):
+            self._hosts[place].deliver(order)
+
+    # --- the end
+
+    def stop_calling(self) -> None:
+        """No caller begins another call."""
+        for place, part in self._parts.items():
+            if part.role == "client":
+                self._deliver(place, Drain())
+
+    @property
+    def idle(self) -> bool:
+        """Whether no call stands, with callers or at an edge."""
+        for machine in self._running("client"):
+            if isinstance(machine, (Traffic, Softphone)) and machine.phones.calls:
+                return False
+        return all(edge.idle for edge in self.edges().values())
+
+    def edges(self) -> dict[str, Edge]:
+        """The edges that run."""
+        return {edge.config.name: edge for edge in self._running("edge") if isinstance(edge, Edge)}
+
+    def _running(self, role: str) -> list[object]:
+        return [
+            self._machines[place].machine
+            for place, part in self._parts.items()
+            if part.role == role and self.runs(place)
+        ]

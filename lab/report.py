@@ -1,0 +1,126 @@
+"""The report of a run: figures, tables and pictures, in memory and on disk."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from engine import __version__
+from lab.errors import InputError
+from lab.facts import Facts, gather
+from lab.ladder import as_text, build_ladder
+from lab.outcome import Outcome
+from lab.results import FrameFormat, to_frames, write_frames
+from lab.summary import Summary, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A run and what can be said about it."""
+
+    outcome: Outcome
+    facts: Facts
+    summary: Summary
+
+    @property
+    def sound(self) -> bool:
+        """Whether every checker was silent."""
+        return not self.outcome.violations
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures as plain values, with what is needed to run it again."""
+        outcome = self.outcome
+        topology = outcome.topology
+        return {
+            "siptwin": __version__,
+            "world": outcome.world,
+            "topology": {
+                "name": topology.name,
+                "file": str(topology.source_path or ""),
+                "fingerprint": outcome.fingerprint,
+            },
+            "scenario": outcome.scenario,
+            "policy": outcome.policy,
+            "seed": outcome.seed,
+            "duration_s": outcome.duration_s,
+            "end_s": outcome.end_s,
+            "wall_s": outcome.wall_s,
+            "trace_hash": outcome.trace_hash,
+            **asdict(self.summary),
+            "violations": [violation._asdict() for violation in outcome.violations],
+            "ladder_call_id": outcome.shown.call_id if outcome.shown else None,
+        }
+
+
+def report_on(outcome: Outcome) -> Report:
+    """Compute the figures of a run; calls placed during the scenario's warm-up are left out of them."""
+    facts = gather(outcome.notes)
+    warm_up_s = outcome.topology.scenario(outcome.scenario).warm_up_s
+    return Report(outcome, facts, summarise(facts, tuple(outcome.topology.nodes), warm_up_s))
+
+
+def default_directory(outcome: Outcome) -> Path:
+    """Where a report goes unless said otherwise: ``results/<topology>-<scenario>-<seed>``."""
+    kind = "" if outcome.world == "simulation" else f"-{outcome.world}"
+    return Path("results") / f"{outcome.topology.name}-{outcome.scenario}-{outcome.seed}{kind}"
+
+
+def write_report(report: Report, directory: Path, form: FrameFormat, *, pictures: bool = True) -> list[Path]:
+    """Write tables, ladder, pictures and ``summary.json``; return the files.
+
+    Raises
+    ------
+    InputError
+        If the directory cannot be written, or Parquet is asked for and its library is missing.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        written = write_frames(to_frames(report.facts), directory, form)
+        written += _write_ladder(report, directory, pictures=pictures)
+        if pictures:
+            written.append(_write_timeline(report, directory))
+        summary = directory / "summary.json"
+        summary.write_text(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {directory}: {error.strerror or error} - choose another one with --out"
+        ) from None
+    except ImportError:
+        raise InputError("Parquet takes pyarrow - pip install 'siptwin[parquet]', or --format csv") from None
+    return [*written, summary]
+
+
+def _write_ladder(report: Report, directory: Path, *, pictures: bool) -> list[Path]:
+    shown = report.outcome.shown
+    if shown is None:
+        return []
+    ladder = build_ladder(shown.messages, f"Call {shown.call_id}: {shown.why}")
+    text = directory / "ladder.txt"
+    text.write_text(as_text(ladder), encoding="utf-8")
+    if not pictures:
+        return [text]
+    from lab.plots.ladder import draw_ladder
+    from lab.plots.style import save
+
+    return [text, save(draw_ladder(ladder), directory / "ladder.png")]
+
+
+def _write_timeline(report: Report, directory: Path) -> Path:
+    from lab.plots.style import save
+    from lab.plots.timeline import Timeline, draw_timeline, marks_of
+
+    outcome = report.outcome
+    topology = outcome.topology
+    rows = [(edge, node) for edge in topology.edges for node in topology.served(edge)]
+    timeline = Timeline(
+        title=f"{topology.name}, scenario {outcome.scenario}, policy {outcome.policy}, seed {outcome.seed}",
+        facts=report.facts,
+        nodes=rows,
+        duration_s=outcome.duration_s,
+        end_s=outcome.end_s,
+        marks=marks_of(report.facts.events),
+        disabled=frozenset(name for name, node in topology.nodes.items() if not node.enabled),
+    )
+    return save(draw_timeline(timeline), directory / "timeline.png")

@@ -1,0 +1,108 @@
+"""One edge in production: built from its file, and built again when the file changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import SystemRandom
+
+from engine.boundary import Interface, Machine, Note, Reconfigure
+from engine.config import EdgeConfig
+from engine.edge import Edge, EdgeSettings, needs_restart
+from engine.live.control import default_path
+from engine.live.host import MachineFactory
+from engine.live.serve import serve
+from engine.policies import load_policy
+from lab.deployment import with_addresses, with_policy
+from lab.errors import InputError
+from topologies import Topology, load
+from topologies.errors import did_you_mean
+
+
+class Serving:
+    """Where an edge's settings come from.
+
+    Parameters
+    ----------
+    source : str
+        A topology file, or the name of a packaged topology.
+    edge_name : str, optional
+        Which edge; default: the first.
+    policy : str, optional
+        Instead of the edge's own.
+    """
+
+    def __init__(self, source: str, edge_name: str | None = None, policy: str | None = None) -> None:
+        self._source = source
+        self._edge_name = edge_name
+        self._policy = policy
+        self._config: EdgeConfig | None = None
+        self._bound: tuple[Interface, ...] = ()
+
+    def read(self) -> EdgeSettings:
+        """Read the file, look up its names, load its policy.
+
+        Raises
+        ------
+        TopologyError, PolicyError, InputError
+            With what is wrong; nothing has changed then.
+        """
+        topology = with_policy(load(self._source), self._policy)
+        config = with_addresses(topology.edge_config(pick_edge(topology, self._edge_name)))
+        return EdgeSettings(config, load_policy(config.policy))
+
+    def build(self) -> tuple[MachineFactory, Sequence[Interface]]:
+        """The edge's maker and its interfaces, for `engine.live.serve.serve`."""
+        config, policy = self.read()
+        self._config = config
+
+        def make(bound: Mapping[str, Interface]) -> Machine:
+            self._bound = tuple(bound.values())
+            return Edge(EdgeSettings(replace(config, interfaces=self._bound), policy), SystemRandom())
+
+        return make, config.interfaces
+
+    def reload(self) -> Reconfigure:
+        """The settings as the file has them now.
+
+        Raises
+        ------
+        TopologyError, PolicyError, InputError
+            With what is wrong, or what cannot change while the edge runs.
+        """
+        config, policy = self.read()
+        if self._config is not None and (reason := needs_restart(self._config, config)):
+            raise InputError(f"{self._source}: {reason} - the old settings stay in force")
+        self._config = config
+        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy))
+
+
+def pick_edge(topology: Topology, name: str | None) -> str:
+    """The edge of that name, or the first one.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    if name is None:
+        return next(iter(topology.edges))
+    if name not in topology.edges:
+        raise InputError(f"{topology.name} has no edge {name!r} - {did_you_mean(name, topology.edges)}")
+    return name
+
+
+def default_control() -> Path | None:
+    """The usual control socket, or None where its directory is not ours to write to."""
+    path = default_path()
+    nearest = next(parent for parent in path.parents if parent.exists())
+    return path if os.access(nearest, os.W_OK | os.X_OK) else None
+
+
+async def serve_edge(
+    serving: Serving, *, on_note: Callable[[Note, float], None], control_path: Path | None, grace_s: float
+) -> None:
+    """Serve until a signal ends it; see `engine.live.serve.serve`."""
+    await serve(serving.build, serving.reload, on_note=on_note, control_path=control_path, grace_s=grace_s)
