@@ -15,17 +15,17 @@ MOST_BYTES = 4096  # OpenSIPS keeps 4.5 KB
 
 def establish(world: World, calls: int, ring_s: float) -> None:
     """So many calls, all at the same time."""
-    begun = [(world.caller.invite(body="v=0\r\n" * 80), world.called()) for _ in range(calls)]
+    for _ in range(calls):
+        world.caller.invite(body="v=0\r\n" * 80)
+    invites = [(node, wire) for node in world.nodes for wire in node.got("INVITE")]
     if ring_s:
-        for node in world.nodes:
-            for index in range(len(node.inbox)):
-                node.answer(180, which=index)
+        for node, wire in invites:
+            node.replies(wire, 180, tag=node.tag_for(wire))
         world.advance(ring_s)
-    for node in world.nodes:
-        for index in range(len(node.inbox)):
-            node.answer(200, which=index)
-    for call, _ in begun:
-        call.ack()
+    for node, wire in invites:
+        node.replies(wire, 200, tag=node.tag_for(wire))
+    for wire in [wire for wire in world.caller.inbox if wire.status == 200]:
+        world.caller.within("ACK", wire)
     forget(world)
 
 
