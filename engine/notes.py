@@ -16,6 +16,7 @@ from engine.boundary import Level, Note
 class CallAdmitted(Note):
     """A new out-of-dialog request was handed to the policy (``method`` says which: INVITE, REGISTER, ...)."""
 
+    level: ClassVar[Level] = Level.DEBUG
     call_id: str
     method: str
     uri: str

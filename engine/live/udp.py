@@ -78,9 +78,8 @@ class UdpPort:
         except BlockingIOError:
             if not batch:  # woken for nothing to read: errors wait, even where a send has taken the pending one
                 self._read_errors()
-        except (
-            OSError
-        ):  # the pending error of an earlier send, told once by any call; it says nothing of this read
+        except OSError:
+            # the pending error of an earlier send, told once by any call; it says nothing of this read
             self._read_errors()
         # A read that finds nothing costs as much as one that finds something: ask for as many as came last time,
         # and for twice as many when there might have been more.

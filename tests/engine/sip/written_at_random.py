@@ -61,7 +61,9 @@ def params(draw: st.DrawFn, *first: bytes) -> bytes:
 
 @st.composite
 def addresses(draw: st.DrawFn, *first: bytes) -> bytes:
-    display = draw(st.one_of(st.just(b""), quoted, st.sampled_from([b"Bob ", b"A. G. Bell ", "Жанна ".encode()])))
+    display: bytes = draw(
+        st.one_of(st.just(b""), quoted, st.sampled_from([b"Bob ", b"A. G. Bell ", "Жанна ".encode()]))
+    )
     return display + draw(sws) + b"<" + draw(uris) + b">" + draw(params(*first))
 
 
