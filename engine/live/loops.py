@@ -33,8 +33,8 @@ def run(main: Coroutine[Any, Any, T], *, fast: bool = True) -> T:
 def _seldom_collected() -> Iterator[None]:
     """Let the garbage collector look less often.
 
-    Each look walks all that lives, some ten thousand transactions under load, and finds nothing: the engine makes no
-    circles of references. It costs an eighth of the CPU at its usual threshold.
+    Each look walks all that lives, some ten thousand transactions under load, and finds nothing: the engine makes
+    no circles of references. It costs an eighth of the CPU at its usual threshold.
     """
     before = gc.get_threshold()
     gc.set_threshold(_ALLOCATIONS_PER_LOOK, *before[1:])

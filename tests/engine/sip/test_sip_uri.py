@@ -25,7 +25,7 @@ from tests.engine.sip.written_at_random import calm
         (b"sip:[::ffff:192.0.2.2]", SipUri(b"sip", None, None, b"[::ffff:192.0.2.2]", None)),
         (b"sip:a@h?Route=%3Csip:x%3E", SipUri(b"sip", b"a", None, b"h", None, {}, b"?Route=%3Csip:x%3E")),
         (b"sip:u;par=u%40x@h", SipUri(b"sip", b"u;par=u%40x", None, b"h", None)),
-        (b"sip:+1-212-555:12@gw;user=phone", SipUri(b"sip", b"+1-212-555", b"12", b"gw", None, {b"user": b"phone"})),
+        (b"sip:+1-212:12@gw;user=phone", SipUri(b"sip", b"+1-212", b"12", b"gw", None, {b"user": b"phone"})),
         (b"sip:*98#@pbx_1", SipUri(b"sip", b"*98#", None, b"pbx_1", None)),
     ],
 )  # fmt: skip
