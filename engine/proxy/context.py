@@ -22,6 +22,7 @@ from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 
 _RECORDED = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
+_ALONG_THE_ROUTE = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
 _DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
 # What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
 _MOST_STEPS = 1000
@@ -135,7 +136,7 @@ class ResponseContext(Timed):
         node = self.core.pool.at(flow.peer)
         if node is not None and not self._leave_by:
             flow = node.flow
-        self._send(node, flow, "", None, None, True, now)
+        self._send(node, flow, _ALONG_THE_ROUTE, now)
 
     # --- what the policy asks for (CallDriver)
 
@@ -235,32 +236,13 @@ class ResponseContext(Timed):
 
     def _attempt(self, target: Node | str, attempt: Attempt, breadth: int | None, now: float) -> None:
         if isinstance(target, Node):
-            self._send(
-                target,
-                target.flow,
-                attempt.resource,
-                attempt.timeout_s,
-                attempt.ring_s,
-                attempt.leave_when_down,
-                now,
-                breadth,
-            )
+            self._send(target, target.flow, attempt, now, breadth)
             return
         request = self.request
         uri = request.uri
         self._call.set_uri(target)  # type: ignore[union-attr]  # only a policy makes attempts
         flow = next_hop(request, self.core.here, self._leave_by)
-        node = self.core.pool.at(flow.peer)
-        self._send(
-            node,
-            flow,
-            attempt.resource,
-            attempt.timeout_s,
-            attempt.ring_s,
-            attempt.leave_when_down,
-            now,
-            breadth,
-        )
+        self._send(self.core.pool.at(flow.peer), flow, attempt, now, breadth)
         request.uri = uri
 
     def _breadth(self, branches: int) -> int | None:
@@ -288,15 +270,7 @@ class ResponseContext(Timed):
     # --- sending
 
     def _send(
-        self,
-        node: Node | None,
-        flow: Flow,
-        resource: str,
-        timeout_s: float | None,
-        ring_s: float | None,
-        leave_when_down: bool,
-        now: float,
-        breadth: int | None = None,
+        self, node: Node | None, flow: Flow, attempt: Attempt, now: float, breadth: int | None = None
     ) -> None:
         core = self.core
         self._attempts += 1
@@ -311,11 +285,12 @@ class ResponseContext(Timed):
                 core.here.record_route(request, self.flow.interface, flow.interface)
             elif method == b"REGISTER":
                 core.here.record_route(request, self.flow.interface, flow.interface, b"Path")
+        ring_s = attempt.ring_s
         if ring_s is None:
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
-        branch = Branch(self, node, resource, self._attempts, ring_s, leave_when_down)
+        branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
-        branch.start(request, flow, branch_id, timeout_s, now)
+        branch.start(request, flow, branch_id, attempt.timeout_s, now)
 
     # --- what the branches bring
 

@@ -22,8 +22,8 @@ LIMIT_S = 0.5
 
 REPEATED = (
     b"<", b">", b'"', b'\\"', b'"\\', b'"a" ', b'"a",', b'<"', b"<sip:a@h>,", b",<", b",", b", ", b";", b";a",
-    b";a=", b";a=b", b"; a = b ", b" ;", b" ", b"\t", b"\n", b"\r", b"\x00", b"\xff", b"a", b"a b ", b"1", b".", b":",
-    b"=", b"%", b"%4", b"@", b"a@", b"/", b"[", b"[:", b"?", b"a=b&",
+    b";a=", b";a=b", b"; a = b ", b" ;", b" ", b"\t", b"\n", b"\r", b"\x00", b"\xff", b"a", b"a b ", b"1", b".",
+    b":", b"=", b"%", b"%4", b"@", b"a@", b"/", b"[", b"[:", b"?", b"a=b&",
 )  # fmt: skip
 PREFIXES = (b"", b"sip:", b"<sip:a", b'"', b"SIP/2.0/UDP ", b"SIP/2.0/UDP h;branch=b", b"<sip:a@h>;x=", b"1 ")
 
