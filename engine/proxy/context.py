@@ -439,6 +439,8 @@ class ResponseContext(Timed):
             self._close()
         self._call = None
         self._waiting = None
+        self._best = None
+        request.shed()
         self.core.timers.arm(self, float("inf"))
 
     def _dialog_over(self) -> str:

@@ -162,6 +162,15 @@ class Message:
 
     # --- changing
 
+    def shed(self) -> None:
+        """Let go of all headers and the body; only the Call-ID can still be read.
+
+        A request that was answered is kept for 32 s to know its repetitions by, and they need no header of it.
+        """
+        self._call_id = self.call_id
+        self.names, self.lines, self.body = [], [], b""
+        self._via = self._cseq = self._from = self._to = None
+
     def set(self, name: str, line: bytes) -> None:
         """Put this whole header line where the first of its name stands, else at the end; drop further ones."""
         self._forget(name)
