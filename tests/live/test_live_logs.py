@@ -88,7 +88,7 @@ def test_a_file_that_logrotate_moved_away_is_opened_anew(tmp_path: Path) -> None
 
 def test_bytes_that_were_no_text_do_not_stop_the_log(tmp_path: Path) -> None:
     path = tmp_path / "siptwin.log"
-    log = NoteLog(path, log_format="json")
+    log = NoteLog(path, log_format="json", level=Level.DEBUG)
     log(CallAdmitted(b"\xff".decode(errors="surrogateescape"), "INVITE", "", ""), 1.0)
     log(CHANGED, 1.0)
     log.close()
