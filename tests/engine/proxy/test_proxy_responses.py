@@ -313,3 +313,19 @@ def test_icmp_sends_the_call_to_the_next_node_at_once() -> None:
     assert second is not first
     second.answer(200)
     assert call.final.at == 0.001
+
+
+@pytest.mark.parametrize("wait_s", [0.1, 10.0], ids=["transaction waits for ACK", "transaction is gone"])
+def test_a_2xx_that_comes_when_the_caller_was_refused_begins_nothing(wait_s: float) -> None:
+    """§17.2.1: it can't be passed on, so no BYE of the caller would ever end what it began."""
+    world = World(nodes=["FS1"], policy=Serial())
+    call = world.caller.invite()
+    world.advance(0.6)
+    assert call.statuses == [100, 408]
+    call.refuse_ack()
+    world.advance(wait_s)
+    world.node("FS1").answer(200)
+    assert call.statuses == [100, 408]
+    assert world.edge.open_dialogs() == 0
+    assert world.in_use("FS1") == 0
+    assert world.caller.request("OPTIONS").statuses == [200]
