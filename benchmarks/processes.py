@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import signal
@@ -43,6 +44,17 @@ def end_with_us(number: int, _frame: object) -> None:
 def end_children_on_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, end_with_us)
+
+
+def interpreter(word: str) -> str:
+    """A Python as given on the command line, absolute: programs run in a folder of their own.
+
+    Links are kept, since a virtual environment is found by the link that was followed.
+    """
+    found = shutil.which(word)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"no interpreter at {word}")
+    return str(Path(found).absolute())
 
 
 class Cpu(NamedTuple):

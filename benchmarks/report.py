@@ -13,6 +13,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.processes import interpreter
 from benchmarks.proxies import PROXIES, describe_siptwin
 
 PEER, OURS = PROXIES
@@ -88,7 +89,9 @@ def parser(description: str | None) -> argparse.ArgumentParser:
     )
     made.add_argument("--only", choices=list(PROXIES), help="measure this proxy alone")
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    made.add_argument("--python", default=sys.executable, help="the interpreter where siptwin is installed")
+    made.add_argument(
+        "--python", type=interpreter, default=sys.executable, help="the interpreter where siptwin is installed"
+    )
     made.add_argument("--policy", default="round_robin", help="siptwin's routing policy")
     return made
 

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.processes import LOAD_CORE, BenchmarkError, pin, run_main
+from benchmarks.processes import LOAD_CORE, BenchmarkError, interpreter, pin, run_main
 from benchmarks.report import UNSEEN_WIDTH, say
 from topologies import load
 
@@ -46,7 +46,9 @@ def main() -> None:
     made.add_argument("--calls", default="1000,10000,100000", help="numbers of calls, with commas")
     made.add_argument("--topology", default="seed", help="a packaged topology or a file")
     made.add_argument("--scenario", default="quiet", help="one of its scenarios")
-    made.add_argument("--python", default=sys.executable, help="the interpreter where siptwin is installed")
+    made.add_argument(
+        "--python", type=interpreter, default=sys.executable, help="the interpreter where siptwin is installed"
+    )
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = made.parse_args()
 
