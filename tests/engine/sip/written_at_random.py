@@ -39,7 +39,7 @@ quoted = st.lists(
     ),
     max_size=8,
 ).map(lambda parts: b'"' + b"".join(parts) + b'"')
-uris = st.builds(
+uris: st.SearchStrategy[bytes] = st.builds(
     lambda user, host, port, params: b"sip:" + user + host + port + params,
     st.sampled_from([b"", b"alice@", b"+1-212@", b"a;b=c@", b"%75ser@", b"a,b@", b"u:p@"]),
     hosts,
@@ -61,16 +61,14 @@ def params(draw: st.DrawFn, *first: bytes) -> bytes:
 
 @st.composite
 def addresses(draw: st.DrawFn, *first: bytes) -> bytes:
-    display: bytes = draw(
-        st.one_of(st.just(b""), quoted, st.sampled_from([b"Bob ", b"A. G. Bell ", "Жанна ".encode()]))
-    )
+    display = draw(st.one_of(st.just(b""), quoted, st.sampled_from([b"Bob ", b"A. G. Bell ", "Жанна ".encode()])))
     return display + draw(sws) + b"<" + draw(uris) + b">" + draw(params(*first))
 
 
 @st.composite
 def vias(draw: st.DrawFn) -> bytes:
     slash = draw(sws) + b"/" + draw(sws)
-    protocol: bytes = b"SIP" + slash + b"2.0" + slash + draw(st.sampled_from([b"UDP", b"TCP", b"TLS", b"ws"]))
+    protocol = b"SIP" + slash + b"2.0" + slash + draw(st.sampled_from([b"UDP", b"TCP", b"TLS", b"ws"]))
     return protocol + draw(lws) + draw(hosts) + draw(ports) + draw(params(b"branch=z9hG4bK" + draw(tokens)))
 
 
