@@ -2,7 +2,7 @@
 
 Only what this element relies on, or must not pass on, is held against the grammar; all else is another
 element's business. What passes here can be read without errors: ``via``, ``from_``, ``to``, ``cseq``, ``call_id``,
-and of a request the URI, Max-Forwards, and, in INVITE and REGISTER, Contact and Expires.
+and of a request the URI, Max-Forwards, each Route, and, in INVITE and REGISTER, each Contact and Expires.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from engine.sip.errors import SipError
-from engine.sip.grammar import TOKEN
+from engine.sip.grammar import TOKEN, split_commas
 from engine.sip.headers import parse_name_addr, parse_number
 from engine.sip.message import USUAL_NAMES, Message, Request, Response
 from engine.sip.uri import parse_uri
@@ -23,7 +23,7 @@ _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "content-
 _NAME = re.compile(TOKEN.decode())
 # callid = word [ "@" word ]; any printable octets are let through, for it is only compared
 _CALL_ID = re.compile(rb"[^\x00-\x20\x7f]+")
-_PLAIN_CONTACT = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
+_PLAIN_ADDR = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
 _CONTACT_METHODS = frozenset((b"INVITE", b"REGISTER"))
 
 
@@ -41,6 +41,11 @@ def validate_request(request: Request) -> None:
     value = request.get("max-forwards")
     if value is not None:
         parse_number(value, "Max-Forwards", 255)
+    if "route" in request.names:
+        for value in request.all("route"):
+            for route in split_commas(value):
+                if _PLAIN_ADDR.fullmatch(route) is None:
+                    parse_name_addr(route, "Route")
     if method in _CONTACT_METHODS:
         _check_contacts(request)
 
@@ -74,7 +79,7 @@ def _check_contacts(request: Request) -> None:
     if "expires" in request.names:
         parse_number(request.get("expires") or b"", "Expires", 2**32 - 1)
     for contact in request.values("contact"):
-        if _PLAIN_CONTACT.fullmatch(contact) is not None:
+        if _PLAIN_ADDR.fullmatch(contact) is not None:
             continue
         if contact == b"*" and request.method == b"REGISTER":
             continue

@@ -78,12 +78,16 @@ def test_what_is_no_sip_message_is_refused(start: bytes) -> None:
 @pytest.mark.parametrize(
     ("start", "status"),
     [
-        (b"INVITE  sip:a@h  SIP/2.0", 400), (b"INVITE sip:a@h; lr SIP/2.0", 400), (b"INVITE sip:a@h SIP/2.0  ",
-        400),
-        (b" INVITE sip:a@h SIP/2.0", 400), (b"INVITE\tsip:a@h SIP/2.0", 400), (b"INVITE sip:a@h SIP/7.0", 505),
-        (b"INVITE sip:a@h\x0b SIP/x", 400), (b"INVITE sip:a@h SIP/2.0\n", 400),
+        (b"INVITE  sip:a@h  SIP/2.0", 400),
+        (b"INVITE sip:a@h; lr SIP/2.0", 400),
+        (b"INVITE sip:a@h SIP/2.0  ", 400),
+        (b" INVITE sip:a@h SIP/2.0", 400),
+        (b"INVITE\tsip:a@h SIP/2.0", 400),
+        (b"INVITE sip:a@h SIP/7.0", 505),
+        (b"INVITE sip:a@h\x0b SIP/x", 400),
+        (b"INVITE sip:a@h SIP/2.0\n", 400),
     ],
-)  # fmt: skip
+)
 def test_a_request_with_a_wrong_start_line_can_still_be_answered(start: bytes, status: int) -> None:
     message = parse_head(head(start=start)[:-4])
     assert isinstance(message, Request)

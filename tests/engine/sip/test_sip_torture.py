@@ -28,8 +28,7 @@ REFUSED = {
     "badinv01": 400, "clerr": 400, "ncl": 400, "scalar02": 400, "quotbal": 400, "ltgtruri": 400, "lwsruri": 400,
     "lwsstart": 400, "trws": 400, "escruri": 400, "regbadct": 400, "badaspec": 400, "baddn": 400, "badvers": 505,
     "mismatch01": 400, "mismatch02": 501, "insuf": 400, "unkscm": 416, "novelsc": 416, "multi01": 400,
-    "mcl01": 400,
-    "ipv6-bad": 400,
+    "mcl01": 400, "ipv6-bad": 400,
 }  # fmt: skip
 DROPPED = {"scalarlg", "bigcode"}  # malformed responses
 NAMES = sorted(path.stem for folder in (TORTURE, RFC5118) for path in folder.glob("*.dat"))
