@@ -28,6 +28,7 @@ class Stage:
         self._hosts: dict[str, LiveHost] = {}
         self._machines: dict[str, Tapped] = {}
         self._starts = dict.fromkeys(self._parts, 0)
+        self._frozen: set[str] = set()
         self._wires = Wires(trace, parts, self.runs)
         self._zero = monotonic()
 
@@ -104,10 +105,13 @@ class Stage:
             host = self._hosts[target]
             match fault.kind:
                 case "kill":
+                    self._frozen.discard(target)
                     host.kill()
                 case "freeze":
+                    self._frozen.add(target)
                     host.freeze()
                 case "thaw":
+                    self._frozen.discard(target)
                     host.thaw()
                 case "slow" | "normal":
                     self._machines[target].delay_s = fault.delay_s
@@ -138,12 +142,12 @@ class Stage:
         return all(edge.idle for edge in self.edges().values())
 
     def edges(self) -> dict[str, Edge]:
-        """The edges that run."""
+        """The edges that are neither dead nor frozen."""
         return {edge.config.name: edge for edge in self._running("edge") if isinstance(edge, Edge)}
 
     def _running(self, role: str) -> list[object]:
         return [
             self._machines[place].machine
             for place, part in self._parts.items()
-            if part.role == role and self.runs(place)
+            if part.role == role and self.runs(place) and place not in self._frozen
         ]
