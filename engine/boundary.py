@@ -19,10 +19,19 @@ from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 Address: TypeAlias = tuple[str, int]
 """Host and port. The host is an IP literal (IPv6 without brackets); in a Send it may be a name, see there."""
 
-Transport: TypeAlias = Literal["udp", "tcp"]
+Transport: TypeAlias = Literal["udp", "tcp", "tls", "ws", "wss"]
 
 NEVER = float("inf")
 """The deadline of a machine that wants no tick."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFiles:
+    """What a secure interface shows and trusts: paths of PEM files, read by the real host alone."""
+
+    certificate: str  # with its chain
+    private_key: str
+    trusted: str | None = None  # authorities for the peers that we connect to; None: the system's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +40,7 @@ class Interface:
 
     ``host`` and ``port`` are bound; ``advertised_host`` and ``advertised_port`` are what peers are told in Via
     and Record-Route where the bound address is not the one they can reach. In live use port 0 takes a free one.
+    ``tls`` is needed to listen on ``tls`` and ``wss``. One that does not listen (a browser's) only connects.
     """
 
     name: str
@@ -39,6 +49,8 @@ class Interface:
     port: int
     advertised_host: str | None = None
     advertised_port: int | None = None
+    tls: TlsFiles | None = None
+    listens: bool = True
 
     @property
     def public_host(self) -> str:
@@ -52,6 +64,16 @@ class Interface:
     def reliable(self) -> bool:
         """Whether the transport retransmits by itself (RFC 3261 §17 leaves out timers A, E, G there)."""
         return self.transport != "udp"
+
+    @property
+    def secure(self) -> bool:
+        """Whether it runs over TLS."""
+        return self.transport in ("tls", "wss")
+
+    @property
+    def whole_messages(self) -> bool:
+        """Whether each StreamData is one message, as WebSocket delivers them (RFC 7118 §5.2)."""
+        return self.transport in ("ws", "wss")
 
 
 class Flow(NamedTuple):
@@ -77,16 +99,24 @@ class Datagram(NamedTuple):
 
 
 class StreamOpened(NamedTuple):
-    """A connection stands, whichever side opened it."""
+    """A connection stands, hand-shakes included; ``accepted`` where the peer opened it."""
 
     flow: Flow
+    accepted: bool = True
 
 
 class StreamData(NamedTuple):
-    """Bytes came in on a connection; message boundaries are the machine's business."""
+    """Bytes came in on a connection; message boundaries are the machine's business, but for WebSocket, where this
+    is one message."""
 
     flow: Flow
     data: bytes
+
+
+class Pong(NamedTuple):
+    """The peer answered a Ping on this connection."""
+
+    flow: Flow
 
 
 class StreamClosed(NamedTuple):
@@ -132,6 +162,7 @@ Input: TypeAlias = (
     | StreamOpened
     | StreamData
     | StreamClosed
+    | Pong
     | Unreachable
     | NodeOrder
     | Drain
@@ -156,6 +187,12 @@ class Close(NamedTuple):
     flow: Flow
 
 
+class Ping(NamedTuple):
+    """Ask the peer of a WebSocket connection whether it lives (RFC 6455 §5.5.2); it answers with a Pong."""
+
+    flow: Flow
+
+
 class Level(StrEnum):
     """How much a Note matters to an operator; the live host's log levels."""
 
@@ -175,7 +212,7 @@ class Note:
     level: ClassVar[Level] = Level.INFO
 
 
-Effect: TypeAlias = Send | Close | Note
+Effect: TypeAlias = Send | Close | Ping | Note
 
 
 class Machine(Protocol):

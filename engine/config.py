@@ -79,6 +79,59 @@ class NodeConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegistrarConfig:
+    """How registrations are relayed (S5, S6): what the nodes store, what the agents are granted, what is kept."""
+
+    # contact: the nodes store this edge's address with an opaque token in its user part.
+    # path: they store the agent's Contact, and this edge as Path (RFC 3327).
+    # direct: they store the agent's address as the edge sees it (S21; no call reaches a browser so).
+    mode: Literal["contact", "path", "direct"] = "contact"
+    strip_transport: bool = True  # S6: no ;transport=ws in what the nodes store
+    # Keys the tokens, so it must survive a restart, and edges that share it understand each other's. None: one for
+    # the life of the process.
+    secret: str | None = field(default=None, repr=False)
+    default_expires_s: int = 3600  # RFC 3261 §10.2: asked for where an agent doesn't say
+    agent_min_expires_s: int = 60  # below it: 423
+    agent_max_expires_s: int = 3600  # what agents are granted at most
+    node_min_expires_s: int = 60  # asked of the nodes at least and at most; what they grant bounds what is told on
+    node_max_expires_s: int = 3600
+    throttle: bool = True  # unchanged refreshes are answered here while the node's grant lasts
+    contacts_per_aor: int = 10
+    outbound: bool = True  # RFC 5626
+    flow_timer_s: int = 0  # told to outbound agents; 0: not told
+    gruu: bool = False  # RFC 5627; JsSIP then puts its GRUU into each Contact
+    on_flow_lost: Literal["remove", "mark"] = "remove"  # bindings of a connection that was lost
+    shared: bool = True  # S1: the nodes share one database of registrations, so that none needs re-homing
+    rehome_window_s: float = 30.0  # agents of a lost node are made to register anew, spread over so long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamsConfig:
+    """How long accepted connections live (S10), and how their death is noticed."""
+
+    # fixed: idle for idle_s. above_expiry: idle for longer than any registration. follows_registration: as fixed,
+    # but never before the registrations that came over it have expired.
+    lifetime: Literal["fixed", "above_expiry", "follows_registration"] = "follows_registration"
+    idle_s: float = 120.0  # OpenSIPS' tcp_connection_lifetime
+    margin_s: float = 32.0  # beyond an expiry: 64*T1, the last retransmission of the refresh
+    ping_interval_s: float = 25.0  # pings to WebSockets (below the 60 s of common proxies); 0: none
+    ping_timeout_s: float = 10.0  # a ping unanswered for so long: the peer is gone
+    first_message_s: float = 10.0  # a connection that has said nothing by then is closed
+    connections_per_address: int = 2000  # a whole office may sit behind one address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeepAliveConfig:
+    """What keeps NAT bindings of registered UDP agents open, from the edge's side."""
+
+    method: Literal["options", "crlf", "none"] = "options"
+    interval_s: float = 25.0  # home gateways forget after 30 s at the earliest (Hätönen et al., IMC 2010)
+    jitter: float = 0.2  # share of the interval by which each is moved
+    missed: int = 3  # unanswered OPTIONS in a row until the binding is given up
+    natted_only: bool = True  # agents whose Contact is where they send from need none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """Bounds of everything that a stranger can make grow. At a bound the edge answers 503 with Retry-After."""
 
@@ -86,7 +139,8 @@ class LimitsConfig:
     header_lines: int = 256
     server_transactions: int = 200_000
     dialogs: int = 200_000
-    stream_connections: int = 10_000
+    stream_connections: int = 20_000
+    bindings: int = 200_000
     retry_after_s: int = 5
 
 
@@ -114,5 +168,8 @@ class EdgeConfig:
     probe: ProbeConfig = field(default_factory=ProbeConfig)
     passive: PassiveConfig = field(default_factory=PassiveConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    registrar: RegistrarConfig = field(default_factory=RegistrarConfig)
+    streams: StreamsConfig = field(default_factory=StreamsConfig)
+    keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     dialog_lifetime_s: float = 43_200.0  # a dialog whose BYE was lost is forgotten after 12 hours

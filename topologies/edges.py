@@ -6,21 +6,43 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from engine.boundary import Interface, Transport
-from engine.config import EdgeConfig, LimitsConfig, PassiveConfig, PolicyConfig, ProbeConfig, TimersConfig
+from engine.boundary import Interface, TlsFiles, Transport
+from engine.config import (
+    EdgeConfig,
+    KeepAliveConfig,
+    LimitsConfig,
+    PassiveConfig,
+    PolicyConfig,
+    ProbeConfig,
+    RegistrarConfig,
+    StreamsConfig,
+    TimersConfig,
+)
 from topologies.base import BoundPort, Host, IpAddress, Mirror, Port, Positive, Section, Table, default_of
+
+Tls = Annotated[
+    TlsFiles,
+    Mirror(
+        certificate=Field(min_length=1, description="PEM file: the certificate, then its chain."),
+        private_key=Field(min_length=1, description="PEM file, without a password."),
+        trusted=Field(description="PEM file of authorities that sign the peers; default: the system's."),
+    ),
+]
 
 
 class EdgeInterface(Section):
     """One local address on which an edge talks."""
 
-    transport: Transport = Field(default="udp", description="udp or tcp.")
+    transport: Transport = Field(default="udp", description="udp, tcp, tls, ws or wss.")
     host: IpAddress = Field(description="IP address to bind; 0.0.0.0 for all, then advertised_host is needed.")
     port: BoundPort = Field(default=5060, description="Port to bind; 0 takes a free one (not in simulation).")
     advertised_host: Host | None = Field(
         default=None, description="What Via and Record-Route say where peers cannot reach the bound address."
     )
     advertised_port: Port | None = Field(default=None, description="Port that peers are told, if another.")
+    tls: Tls | None = Field(
+        default=None, description="Certificate and key of tls and wss; paths count from the topology's file."
+    )
 
     def to_engine(self, name: str) -> Interface:
         """The engine's own form of it."""
@@ -31,6 +53,7 @@ class EdgeInterface(Section):
             port=self.port,
             advertised_host=self.advertised_host,
             advertised_port=self.advertised_port,
+            tls=self.tls,
         )
 
 
@@ -104,8 +127,59 @@ Limits = Annotated[
         header_lines=Field(ge=16, description="Most header lines of one message."),
         server_transactions=Field(ge=1, description="Most server transactions at once."),
         dialogs=Field(ge=1, description="Most dialogs at once."),
-        stream_connections=Field(ge=1, description="Most TCP connections at once."),
+        stream_connections=Field(ge=1, description="Most connections at once (TCP, TLS, WebSocket)."),
+        bindings=Field(ge=1, description="Most registered contacts at once."),
         retry_after_s=Field(ge=0, description="Retry-After of the 503 that is sent at a bound, in seconds."),
+    ),
+]
+
+
+Registrar = Annotated[
+    RegistrarConfig,
+    Mirror(
+        mode=Field(
+            description="What nodes store of an agent. contact: this edge with a token; path: the agent's Contact "
+            "and this edge as Path; direct: the agent's address as seen from here."
+        ),
+        strip_transport=Field(description="Whether ;transport=ws and wss are kept from the nodes."),
+        secret=Field(min_length=16, description="Keys the tokens; edges that share it understand each other's."),
+        default_expires_s=Field(ge=1, description="Asked for where an agent doesn't say."),
+        agent_min_expires_s=Field(ge=0, description="An agent that asks for less gets 423."),
+        agent_max_expires_s=Field(ge=1, description="Longest expiry that an agent is granted."),
+        node_min_expires_s=Field(ge=0, description="Shortest expiry that nodes are asked for."),
+        node_max_expires_s=Field(ge=1, description="Longest expiry that nodes are asked for."),
+        throttle=Field(description="Whether unchanged refreshes are answered here while the node's grant lasts."),
+        contacts_per_aor=Field(ge=1, description="Most contacts of one user."),
+        outbound=Field(description="Whether RFC 5626 (flows, instances) is offered."),
+        flow_timer_s=Field(ge=0, description="Keep-alive interval told to outbound agents; 0: none is told."),
+        gruu=Field(description="Whether RFC 5627 addresses are given out."),
+        on_flow_lost=Field(description="remove or mark the contacts of a connection that was lost."),
+        shared=Field(description="Whether the nodes share one database of registrations."),
+        rehome_window_s=Field(ge=0, description="Agents of a lost node register anew spread over so long."),
+    ),
+]
+
+Streams = Annotated[
+    StreamsConfig,
+    Mirror(
+        lifetime=Field(description="fixed: idle_s; above_expiry; follows_registration."),
+        idle_s=Field(gt=0, description="A connection without a SIP message for so long is closed."),
+        margin_s=Field(ge=0, description="What a lifetime is longer than the expiry that it follows."),
+        ping_interval_s=Field(ge=0, description="Seconds between pings to a WebSocket; 0: none."),
+        ping_timeout_s=Field(gt=0, description="A ping unanswered for so long: the peer is gone."),
+        first_message_s=Field(gt=0, description="A connection silent for so long at first is closed."),
+        connections_per_address=Field(ge=1, description="Most connections from one address."),
+    ),
+]
+
+KeepAlive = Annotated[
+    KeepAliveConfig,
+    Mirror(
+        method=Field(description="options, crlf or none."),
+        interval_s=Field(gt=0, description="Seconds between two to one agent."),
+        jitter=Field(ge=0, lt=1, description="Share of the interval by which each is moved at random."),
+        missed=Field(ge=1, description="Unanswered OPTIONS in a row until the contact is given up."),
+        natted_only=Field(description="Only agents whose Contact is not where they send from."),
     ),
 ]
 
@@ -126,6 +200,9 @@ class Edge(Section):
     probe: Probe = Field(default=ProbeConfig(), description="OPTIONS probes of the nodes.")
     passive: Passive = Field(default=PassiveConfig(), description="What calls themselves tell about a node.")
     limits: Limits = Field(default=LimitsConfig(), description="Bounds of what strangers can make grow.")
+    registrar: Registrar = Field(default=RegistrarConfig(), description="How registrations are relayed.")
+    streams: Streams = Field(default=StreamsConfig(), description="Lifetime of connections.")
+    keep_alive: KeepAlive = Field(default=KeepAliveConfig(), description="What keeps NAT bindings open.")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     dialog_lifetime_s: Positive = Field(
         default=default_of(EdgeConfig, "dialog_lifetime_s"),

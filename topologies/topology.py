@@ -78,6 +78,9 @@ class Topology(Section):
             probe=edge.probe,
             passive=edge.passive,
             limits=edge.limits,
+            registrar=edge.registrar,
+            streams=edge.streams,
+            keep_alive=edge.keep_alive,
             domains=edge.domains,
             dialog_lifetime_s=edge.dialog_lifetime_s,
         )

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TypeAlias
 
-from engine.boundary import NEVER, Effect, Input, Interface, Machine, Note, Send, Unreachable
+from engine.boundary import NEVER, Effect, Input, Interface, Machine, Note, Ping, Send, Unreachable
 from engine.boundary import Close as CloseStream
 from engine.live.errors import LiveError, bind_error, endpoint
 from engine.live.notes import InterfaceBound, MachineFailed
@@ -272,6 +272,9 @@ class LiveHost:
             elif isinstance(effect, CloseStream):
                 if effect.flow.interface in ports:
                     ports[effect.flow.interface].close_stream(effect.flow)
+            elif isinstance(effect, Ping):
+                if effect.flow.interface in ports:
+                    ports[effect.flow.interface].ping(effect.flow)
             else:
                 self._on_note(effect, now)
 

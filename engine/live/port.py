@@ -49,6 +49,9 @@ class Port(Protocol):
     def close_stream(self, flow: Flow) -> None:
         """Carry out a Close."""
 
+    def ping(self, flow: Flow) -> None:
+        """Carry out a Ping; a transport without pings does nothing."""
+
     def freeze(self) -> None:
         """Read nothing any more, the sockets stay open (SIGSTOP)."""
 

@@ -186,6 +186,9 @@ class TcpPort:
         if not self._connections:
             self._all_lost.set()
 
+    def ping(self, flow: Flow) -> None:
+        """Only WebSocket has pings."""
+
     def close_stream(self, flow: Flow) -> None:
         connection = self._connections.get(flow.stream)
         if connection:

@@ -228,6 +228,9 @@ class UdpPort:
 
     # --- life ---------------------------------------------------------------------------------------------
 
+    def ping(self, flow: Flow) -> None:
+        """Only WebSocket has pings."""
+
     def close_stream(self, flow: Flow) -> None:
         """A datagram has no stream: nothing to close."""
 
