@@ -126,7 +126,7 @@ class KeepAliveConfig:
 
     method: Literal["options", "crlf", "none"] = "options"
     interval_s: float = 25.0  # home gateways forget after 30 s at the earliest (Hätönen et al., IMC 2010)
-    jitter: float = 0.2  # share of the interval by which each is moved
+    jitter: float = 0.1  # share of the interval by which each is moved
     missed: int = 3  # unanswered OPTIONS in a row until the binding is given up
     natted_only: bool = True  # agents whose Contact is where they send from need none
 

@@ -117,7 +117,9 @@ class Mirror:
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
-    return field.default if field.default_factory is MISSING else dict(field.default_factory())
+    if field.default_factory is not MISSING:
+        return dict(field.default_factory())
+    return ... if field.default is MISSING else field.default  # pydantic's word for: must be given
 
 
 def _values(settings: Any) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""Single points of failure: what every way from a client to a node leads through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import networkx as nx
+
+from lab.findings.finding import Finding
+from topologies import Topology
+
+_NODES = "any node"  # where calls end: one node is as good as another
+_CLIENTS = "any client"
+
+
+def graph(topology: Topology) -> nx.DiGraph[str]:
+    """The ways that calls can take: from clients over their edges to the nodes these serve.
+
+    A topology without clients is met by clients that know all of its edges.
+    """
+    ways: nx.DiGraph[str] = nx.DiGraph()
+    ways.add_node(_NODES)
+    for name in topology.clients:
+        ways.add_edge(name, topology.entry(name)[0])
+    if not topology.clients:
+        ways.add_edges_from((_CLIENTS, edge) for edge in topology.edges)
+    for edge in topology.edges:
+        ways.add_edges_from((edge, node) for node in topology.served(edge))
+    ways.add_edges_from((node, _NODES) for node in topology.nodes)
+    return ways
+
+
+def paths(topology: Topology) -> Iterator[Finding]:
+    """Everything whose death cuts somebody off from all nodes."""
+    ways = graph(topology)
+    cut_off: dict[str, list[str]] = {}
+    for client in topology.clients or (_CLIENTS,):
+        if not nx.has_path(ways, client, _NODES):
+            continue
+        dominators = nx.immediate_dominators(ways, client)
+        place = dominators[_NODES]
+        while place != client:
+            cut_off.setdefault(place, []).append(client)
+            place = dominators[place]
+    for place, clients in cut_off.items():
+        everyone = len(clients) == len(topology.clients) or clients == [_CLIENTS]
+        whose = "no call" if everyone else f"no call of {', '.join(clients)}"
+        what = f"{place} is a single point of failure: while it is away {whose} can be made"
+        yield Finding("risk", place, what, _remedy(topology, place))
+
+
+def _remedy(topology: Topology, place: str) -> str:
+    if place in topology.edges:
+        return "add a second edge, and let phones know both"
+    return "add a second node to its group"

@@ -1,0 +1,17 @@
+"""What several findings read of a topology."""
+
+from __future__ import annotations
+
+from engine.config import EdgeConfig, NodeConfig
+from engine.policy import Policy
+from topologies import Topology
+
+
+def candidates(config: EdgeConfig, policy: Policy) -> list[NodeConfig]:
+    """The nodes that a policy chooses from."""
+    return [node for node in config.nodes if policy.group in node.groups and node.enabled]
+
+
+def callers_of(topology: Topology, edge_name: str) -> frozenset[str]:
+    """The clients that talk to an edge."""
+    return frozenset(name for name in topology.clients if topology.entry(name)[0] == edge_name)

@@ -1,0 +1,85 @@
+"""What ``siptwin check`` foretells: each finding stands for something that breaks in simulation too."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.policies import load_policy
+from lab.findings import Finding, find
+from topologies import parse
+
+EDGE_2021 = """
+edges:
+  edge1:
+    interfaces:
+      agents: {transport: wss, host: 127.0.0.1, port: 7443, tls: {certificate: a.pem, private_key: b.pem}}
+      inside: {transport: udp, host: 127.0.0.2}
+    streams: {lifetime: %s, idle_s: 120}
+    registrar: {secret: sixteen letters long, agent_max_expires_s: %d}
+nodes:
+  FS1: {host: 127.0.1.1, interface: inside, model: {force_expires_s: 180}}
+  FS2: {host: 127.0.1.2, interface: inside, model: {force_expires_s: 180}}
+"""
+
+
+def findings(text: str) -> list[Finding]:
+    topology = parse(text.encode())
+    return find(topology, {name: load_policy(topology.edge_config(name).policy) for name in topology.edges})
+
+
+def breaks(text: str) -> list[str]:
+    return [finding.what for finding in findings(text) if finding.severity == "breaks"]
+
+
+class TestTheTimerChain:
+    def test_a_connection_shorter_than_the_registration_logs_agents_out(self) -> None:
+        (finding,) = [each for each in findings(EDGE_2021 % ("fixed", 3600)) if each.severity == "breaks"]
+        assert finding.where == "edge1"
+        assert "registration lasts 180 s" in finding.what
+        assert "silent for 120 s" in finding.what
+        for remedy in ("agent_max_expires_s: 60", "above_expiry", "follows_registration"):
+            assert remedy in finding.remedy
+
+    @pytest.mark.parametrize(
+        ("lifetime", "granted_s"), [("fixed", 60), ("above_expiry", 3600), ("follows_registration", 3600)]
+    )
+    def test_each_remedy_cures_it(self, lifetime: str, granted_s: int) -> None:
+        assert breaks(EDGE_2021 % (lifetime, granted_s)) == []
+
+    def test_keep_alives_must_be_quicker_than_the_quickest_gateway(self) -> None:
+        udp = (
+            "edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}, keep_alive: {interval_s: %d, jitter: 0.1}}}"
+        )
+        assert any("30 s" in each.what for each in findings(udp % 29))
+        assert not any("keep-alives" in each.what for each in findings(udp % 25))
+
+    def test_more_refreshes_than_an_edge_carries(self) -> None:
+        text = """
+edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}, registrar: {agent_max_expires_s: %d}}}
+nodes: {FS1: {host: 127.0.1.1}}
+clients: {agents: {host: 127.0.2.1, users: 200000, registers: true}}
+"""
+        assert any("times a second" in what for what in breaks(text % 60))
+
+
+class TestSinglePointsOfFailure:
+    def test_the_only_edge_and_the_only_node_are_named(self) -> None:
+        found = findings("edges: {e: {interfaces: {a: {host: 127.0.0.1}}}}\nnodes: {FS1: {host: 127.0.1.1}}")
+        assert {each.where for each in found if "single point" in each.what} == {"e", "FS1"}
+
+    def test_an_edge_is_one_for_the_clients_that_know_no_other(self) -> None:
+        text = """
+edges: {one: {interfaces: {a: {host: 127.0.0.1}}}, two: {interfaces: {a: {host: 127.0.0.2}}}}
+nodes: {FS1: {host: 127.0.1.1}, FS2: {host: 127.0.1.2}}
+clients: {home: {host: 127.0.2.1, edge: one}, office: {host: 127.0.2.2, edge: two}}
+"""
+        told = {each.where: each.what for each in findings(text) if "single point" in each.what}
+        assert set(told) == {"one", "two"}
+        assert "no call of home" in told["one"]
+
+    def test_two_of_each_are_none(self) -> None:
+        text = """
+edges: {one: {interfaces: {a: {host: 127.0.0.1}}}, two: {interfaces: {a: {host: 127.0.0.2}}}}
+nodes: {FS1: {host: 127.0.1.1}, FS2: {host: 127.0.1.2}}
+"""
+        assert not any("single point" in each.what for each in findings(text))
