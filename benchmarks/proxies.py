@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -25,6 +26,7 @@ class Setting:
     receive_buffer_bytes: int = 4 * 1024 * 1024
     allocator: str = ALLOCATORS[0]
     track_dialogs: bool = False  # siptwin always does; Kamailio's dialog module costs it memory and time
+    registrations: Literal["", "relayed", "answered"] = ""  # REGISTERs go to the nodes, or the proxy answers them
     python: str = sys.executable  # the interpreter where siptwin is installed, plain or compiled
 
 
@@ -38,6 +40,8 @@ def start_kamailio(folder: Path, setting: Setting) -> Program:
     command += ["-P", str(folder / "kamailio.pid"), "-Y", str(folder), "-A", f'DISPATCHER_LIST="{nodes}"']
     if setting.track_dialogs:
         command += ["-A", "WITH_DIALOG"]
+    if setting.registrations:
+        command += ["-A", f"WITH_REGISTRATIONS_{setting.registrations.upper()}"]
     return Program(command, core=PROXY_CORE, log=folder / "kamailio.log")
 
 
@@ -50,6 +54,7 @@ def start_siptwin(folder: Path, setting: Setting) -> Program:
                 "interfaces": {"both": interface},
                 "policy": setting.policy,
                 "probe": {"interval_s": 5, "leave_after": 2, "return_after": 1},
+                "registrar": {"throttle": setting.registrations == "answered", "agent_max_expires_s": 600},
             }
         },
         "nodes": {

@@ -62,15 +62,16 @@ def _command(scenario: str, place: Place, statistics: Path) -> list[str]:
     ]
 
 
-def launch_node(number: int, folder: Path) -> Program:
+def launch_node(number: int, folder: Path, scenario: str = "node") -> Program:
     """Start answerer 0 or 1."""
-    command = _command("node", NODES[number], node_statistics(number, folder))
+    command = _command(scenario, NODES[number], node_statistics(number, folder))
+    command += ["-deadcall_wait", "0"]  # a refresh comes under the Call-ID of the registration before
     return Program(command, core=LOAD_CORE, log=folder / f"node{number}.log")
 
 
-def start_node(number: int, folder: Path) -> Program:
+def start_node(number: int, folder: Path, scenario: str = "node") -> Program:
     """Start answerer 0 or 1 and wait until it listens."""
-    program = launch_node(number, folder)
+    program = launch_node(number, folder, scenario)
     wait_until_bound(program, NODES[number])
     return program
 
@@ -80,11 +81,11 @@ def node_statistics(number: int, folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def both_nodes(folder: Path) -> Iterator[list[Program]]:
+def both_nodes(folder: Path, scenario: str = "node") -> Iterator[list[Program]]:
     """Both answerers, for the length of a ``with`` block."""
     check_free(PROXY, CALLER, *NODES)
     with contextlib.ExitStack() as stack:
-        yield [stack.enter_context(start_node(number, folder)) for number in range(len(NODES))]
+        yield [stack.enter_context(start_node(number, folder, scenario)) for number in range(len(NODES))]
 
 
 def start_caller(folder: Path, *, rate_per_s: int, calls: int, hold_ms: int) -> Program:
@@ -92,6 +93,24 @@ def start_caller(folder: Path, *, rate_per_s: int, calls: int, hold_ms: int) -> 
     caller_statistics(folder).unlink(missing_ok=True)
     command = _command("caller", CALLER, caller_statistics(folder))
     command += ["-r", str(rate_per_s), "-m", str(calls), "-l", str(calls), "-d", str(hold_ms), str(PROXY)]
+    return Program(command, core=LOAD_CORE, log=folder / "caller.log")
+
+
+def start_agents(folder: Path, *, agents: int, arrive_per_s: int, refresh_s: int) -> Program:
+    """Start agents that arrive at a steady rate, register, and refresh until they are ended."""
+    caller_statistics(folder).unlink(missing_ok=True)
+    command = _command("agent", CALLER, caller_statistics(folder))
+    command += [
+        "-r",
+        str(arrive_per_s),
+        "-m",
+        str(agents),
+        "-l",
+        str(agents),
+        "-d",
+        str(refresh_s * 1000),
+        str(PROXY),
+    ]
     return Program(command, core=LOAD_CORE, log=folder / "caller.log")
 
 
