@@ -48,7 +48,8 @@ def cost(
                 raise BenchmarkError(f"{proxy} or its load ended early - {caller.last_words()}")
             tally = sipp.read_tally(sipp.caller_statistics(folder))
         waited = (after.waited_s - before.waited_s) / passed_s
-        remarks = [f"{tally.failed} failed, {tally.retransmissions} repeated"] if not tally.clean else []
+        lost = tally.failed + tally.answered  # an agent ends only where a REGISTER of its own got no answer
+        remarks = [f"{lost} unanswered"] if lost else []
         remarks += [f"waited {waited:.0%} for its core"] if waited > BUSY_SHARE else []
         return (after.used_s - before.used_s) / (rate_per_s * passed_s) * 1000, ", ".join(remarks)
 
