@@ -70,6 +70,9 @@ endef
 
 peers:
 	$(call debian,sipp,sip-tester,tests that need SIPp will be skipped)
+	$(call debian,nft,nftables,tests against the kernel as a NAT will be skipped)
+	$(call debian,ip,iproute2,tests against the kernel as a NAT will be skipped)
+	$(call debian,sysctl,procps,tests against the kernel as a NAT will be skipped)
 
 bench-peers: peers
 	$(call debian,kamailio,kamailio,there is nothing to measure against)
