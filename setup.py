@@ -13,10 +13,13 @@ from setuptools import setup
 
 HOT = [
     "engine/timers.py",
+    "engine/wheel.py",
+    "engine/tally.py",
     "engine/dialogs.py",
     "engine/edge.py",
     *glob("engine/sip/[a-z]*.py"),
     *glob("engine/sip/transactions/[a-z]*.py"),
+    *glob("engine/streams/[a-z]*.py"),
     *glob("engine/nodes/[a-z]*.py"),
     *glob("engine/proxy/[a-z]*.py"),
 ]

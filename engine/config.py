@@ -116,7 +116,7 @@ class StreamsConfig:
     margin_s: float = 32.0  # beyond an expiry: 64*T1, the last retransmission of the refresh
     ping_interval_s: float = 25.0  # pings to WebSockets (below the 60 s of common proxies); 0: none
     ping_timeout_s: float = 10.0  # a ping unanswered for so long: the peer is gone
-    first_message_s: float = 10.0  # a connection that has said nothing by then is closed
+    first_message_s: float = 10.0  # a message must have come whole by then; the first, counted from the opening
     connections_per_address: int = 2000  # a whole office may sit behind one address
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from engine.boundary import (
-    Close,
     Datagram,
     Drain,
     Effect,
     Flow,
     Input,
     NodeOrder,
+    Pong,
     Reconfigure,
     Send,
     StreamClosed,
@@ -34,11 +34,14 @@ from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
 from engine.proxy.here import Here
 from engine.sip.errors import SipError
-from engine.sip.framing import BoundaryLostError, StreamFramer, parse_datagram
+from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import TransactionLayer
 from engine.sip.validate import validate_request, validate_response
+from engine.streams import Streams
+from engine.tally import Tally
 from engine.timers import TimerQueue
+from engine.wheel import Wheel
 
 
 class EdgeSettings(NamedTuple):
@@ -68,7 +71,8 @@ class Edge:
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
-        self._framers: dict[int, StreamFramer] = {}
+        wheel, tally = Wheel(self._timers), Tally(self._timers, self._out)
+        self._streams = Streams(config, interfaces, wheel, tally, self._out, rng, self._lease, self._flow_lost)
         self._overloaded = False
 
     # --- Machine
@@ -86,9 +90,11 @@ class Edge:
         elif isinstance(event, StreamData):
             self._stream_data(event.flow, event.data, now)
         elif isinstance(event, StreamOpened):
-            self._framers[event.flow.stream] = self._framer()
+            self._streams.opened(event.flow, event.accepted, now)
         elif isinstance(event, StreamClosed):
-            self._framers.pop(event.flow.stream, None)
+            self._streams.closed(event.flow, event.reason, now)
+        elif isinstance(event, Pong):
+            self._streams.answered(event.flow)
         elif isinstance(event, Unreachable):
             self._unreachable(event, now)
         elif isinstance(event, NodeOrder):
@@ -129,17 +135,14 @@ class Edge:
             self._message(message, flow, now)
 
     def _stream_data(self, flow: Flow, data: bytes, now: float) -> None:
-        framer = self._framers.get(flow.stream)
-        if framer is None:
-            framer = self._framers[flow.stream] = self._framer()
+        lost: BoundaryLostError | None = None
         try:
-            messages = framer.feed(data)
-            lost: BoundaryLostError | None = None
+            messages = self._streams.receive(flow, data, now)
         except BoundaryLostError as error:
             messages, lost = error.messages, error
-        if framer.pongs_due:
-            self._out.extend([Send(flow, b"\r\n")] * framer.pongs_due)
-            framer.pongs_due = 0
+        except SipError as error:
+            self._dropped(flow, error.why)
+            return
         for message in messages:
             self._message(message, flow, now)
         if lost is not None:
@@ -147,11 +150,7 @@ class Edge:
                 self._refuse(lost.culprit, flow, lost)
             else:
                 self._dropped(flow, lost.why)
-            self._framers.pop(flow.stream, None)
-            self._out.append(Close(flow))
-
-    def _framer(self) -> StreamFramer:
-        return StreamFramer(self.config.limits.message_bytes, self.config.limits.header_lines)
+            self._streams.close(flow, lost.why, now)
 
     def _message(self, message: Request | Response, flow: Flow, now: float) -> None:
         if isinstance(message, Response):
@@ -205,6 +204,14 @@ class Edge:
             self._pool.unreachable(node, now, event.reason)
         self._layer.unreachable(event.flow, event.reason, now)
 
+    # --- registrations
+
+    def _lease(self, flow: Flow) -> float:
+        return 0.0
+
+    def _flow_lost(self, flow: Flow, reason: str, now: float) -> None:
+        pass
+
     # --- nodes
 
     def _node_flows(self, config: EdgeConfig) -> list[tuple[NodeConfig, Flow]]:
@@ -235,6 +242,7 @@ class Edge:
         changes = _changes(self.config, config)
         before = {node.name: node for node in self._pool}
         self.config = self._core.config = config
+        self._streams.reconfigure(config)
         self._core.policy = policy
         self._core.policy_name = config.policy.use
         self._pool.passive, self._pool.probe = _passive(settings), config.probe
@@ -258,6 +266,9 @@ class Edge:
 
     def open_dialogs(self) -> int:
         return len(self._dialogs)
+
+    def open_connections(self) -> int:
+        return len(self._streams)
 
     def open_attempts(self) -> int:
         return self._core.open_attempts
@@ -289,7 +300,7 @@ def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
     changes += [f"node {name} changed" for name in new if name in old and old[name] != new[name]]
     changes += [
         f"{name} changed"
-        for name in ("policy", "probe", "passive", "limits")
+        for name in ("policy", "probe", "passive", "limits", "streams", "keep_alive")
         if getattr(before, name) != getattr(after, name)
     ]
     return tuple(changes)

@@ -151,3 +151,35 @@ class Reconfigured(Note):
 
     edge: str
     changes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOpened(Note):
+    """A connection stands; ``accepted`` where the peer opened it. ``stream`` is its number at ``interface``."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    interface: str
+    peer: str
+    stream: int
+    accepted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed(Note):
+    """A connection ended. ``reason``: who ended it, and why (idle, ping unanswered, closed by peer, ...)."""
+
+    interface: str
+    peer: str
+    stream: int
+    reason: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionsRefused(Note):
+    """Connections closed at once; ``why``: a bound, or no file descriptors left. Told once a second."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    why: str
+    count: int

@@ -167,7 +167,9 @@ Streams = Annotated[
         margin_s=Field(ge=0, description="What a lifetime is longer than the expiry that it follows."),
         ping_interval_s=Field(ge=0, description="Seconds between pings to a WebSocket; 0: none."),
         ping_timeout_s=Field(gt=0, description="A ping unanswered for so long: the peer is gone."),
-        first_message_s=Field(gt=0, description="A connection silent for so long at first is closed."),
+        first_message_s=Field(
+            gt=0, description="A message, and the first one at all, must be whole within so long."
+        ),
         connections_per_address=Field(ge=1, description="Most connections from one address."),
     ),
 ]

@@ -40,16 +40,6 @@ class DatagramsLost(Note):
 
 
 @dataclass(frozen=True, slots=True)
-class ConnectionsRefused(Note):
-    """Connections closed at once; ``why``: the bound, or no file descriptors left. Told once a second."""
-
-    level: ClassVar[Level] = Level.WARNING
-    interface: str
-    why: str
-    count: int
-
-
-@dataclass(frozen=True, slots=True)
 class MachineFailed(Note):
     """The machine raised: a fault of ours. That input is lost, all else goes on. Told once per place."""
 

@@ -11,8 +11,8 @@ from engine.boundary import Address, Flow, Interface, Unreachable
 from engine.live.connection import Connection, Opening
 from engine.live.errors import reason_of
 from engine.live.names import Names
-from engine.live.notes import ConnectionsRefused
 from engine.live.port import Context, PortStats
+from engine.notes import ConnectionsRefused
 
 _ACCEPTS_PER_WAKE_UP = 64
 _ACCEPT_PAUSE_S = 1.0  # without a free file descriptor

@@ -105,6 +105,11 @@ class StreamFramer:
             self._message = None
             messages.append(message)
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether a message has begun that is not yet whole. Line breaks between messages begin none."""
+        return self._message is not None or (bool(self._buffer) and self._buffer[0] not in _PING)
+
     def _read_head(self, before: list[Request | Response]) -> Request | Response | None:
         """The next message, without its body, if its head has come whole."""
         self._skip_keepalives()

@@ -26,6 +26,8 @@ from engine.boundary import (
     Interface,
     NodeOrder,
     Note,
+    Ping,
+    Pong,
     Send,
     StreamClosed,
     StreamData,
@@ -85,6 +87,7 @@ class World:
         self.notes: list[Note] = []
         self.sent: list[Wire] = []
         self.closed: list[Flow] = []
+        self.pinged: list[tuple[float, Flow]] = []
         self._peers: dict[tuple[str, Address, int], Peer] = {}
         self._numbers = itertools.count(1)
         self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed))
@@ -152,6 +155,8 @@ class World:
                     peer.receive(wire)
             elif isinstance(effect, Close):
                 self.closed.append(effect.flow)
+            elif isinstance(effect, Ping):
+                self.pinged.append((self.now, effect.flow))
             else:
                 self.notes.append(effect)
 
@@ -181,6 +186,11 @@ class Peer:
         world._peers[flow.interface, flow.peer, flow.stream] = self
 
     @property
+    def transport(self) -> str:
+        """The transport as Via spells it."""
+        return next(i.transport for i in self.world.config.interfaces if i.name == self.flow.interface).upper()
+
+    @property
     def host_port(self) -> str:
         return f"{self.flow.peer[0]}:{self.flow.peer[1]}"
 
@@ -191,8 +201,12 @@ class Peer:
         flow = self.flow
         self.world.happen(StreamData(flow, data) if flow.stream else Datagram(flow, data))
 
-    def opens(self) -> None:
-        self.world.happen(StreamOpened(self.flow))
+    def opens(self, *, accepted: bool = True) -> None:
+        """A connection stands; ``accepted`` where the peer, not the edge, asked for it."""
+        self.world.happen(StreamOpened(self.flow, accepted))
+
+    def pongs(self) -> None:
+        self.world.happen(Pong(self.flow))
 
     def closes(self, reason: str = "closed by peer") -> None:
         self.world.happen(StreamClosed(self.flow, reason))
@@ -232,7 +246,7 @@ class Peer:
             mine += f";tag={self.tag_for(dialog)}"
         data = message(
             f"{method} {uri or uri_of(dialog['contact'])} SIP/2.0",
-            f"Via: SIP/2.0/UDP {self.host_port};branch=z9hG4bKw{self.world.number()};rport",
+            f"Via: SIP/2.0/{self.transport} {self.host_port};branch=z9hG4bKw{self.world.number()};rport",
             *[f"Route: {route}" for route in (routes if answered else reversed(routes))],
             f"From: {mine}",
             f"To: {dialog[theirs]}",
@@ -291,9 +305,10 @@ class Exchange:
         self.method = method
         self.uri = uri
         self.lines = lines
-        transport = "TCP" if peer.flow.stream else "UDP"
         self.call_id: str = parts.get("call_id", f"c{number}@{peer.flow.peer[0]}")
-        self.via: str = parts.get("via", f"SIP/2.0/{transport} {peer.host_port};branch=z9hG4bKc{number};rport")
+        self.via: str = parts.get(
+            "via", f"SIP/2.0/{peer.transport} {peer.host_port};branch=z9hG4bKc{number};rport"
+        )
         self.from_: str = parts.get("from_", f"<sip:1000@{EDGE}>;tag=f{number}")
         self.to: str = parts.get("to", f"<{uri}>")
         self.cseq: int = parts.get("cseq", 1)

@@ -23,7 +23,7 @@ from live_machines import (
 
 from engine.boundary import Close, Flow, Send, StreamClosed, StreamData, StreamOpened, Unreachable
 from engine.live import LiveSettings
-from engine.live.notes import ConnectionsRefused
+from engine.notes import ConnectionsRefused
 
 
 async def connect(world: World) -> socket.socket:

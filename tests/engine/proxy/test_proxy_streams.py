@@ -108,6 +108,7 @@ def test_a_node_over_tcp() -> None:
     world.advance(0.5)
     assert len(chosen.got("INVITE")) == 1  # nothing is repeated on a stream
     chosen.flow = chosen.flow._replace(stream=9)
+    chosen.opens(accepted=False)
     chosen.answer(200)
     assert call.final.status == 200
 
