@@ -27,7 +27,7 @@ from engine.dialogs import DialogTable
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
-from engine.notes import MessageDropped, Overloaded, Reconfigured, RequestRefused
+from engine.notes import MessageDropped, Overloaded, Reconfigured, RequestRefused, StunDropped
 from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
@@ -39,6 +39,7 @@ from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import TransactionLayer
 from engine.sip.validate import validate_request, validate_response
 from engine.streams import Streams
+from engine.stun import LAST_FIRST_OCTET, StunError, is_stun, stun_answer
 from engine.tally import Tally
 from engine.timers import TimerQueue
 from engine.wheel import Wheel
@@ -71,8 +72,11 @@ class Edge:
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
-        wheel, tally = Wheel(self._timers), Tally(self._timers, self._out)
-        self._streams = Streams(config, interfaces, wheel, tally, self._out, rng, self._lease, self._flow_lost)
+        wheel = Wheel(self._timers)
+        self._tally = Tally(self._timers, self._out)
+        self._streams = Streams(
+            config, interfaces, wheel, self._tally, self._out, rng, self._lease, self._flow_lost
+        )
         self._overloaded = False
 
     # --- Machine
@@ -126,6 +130,9 @@ class Edge:
         if len(data) > limits.message_bytes:
             self._dropped(flow, "larger than the limit")
             return
+        if data and data[0] <= LAST_FIRST_OCTET and is_stun(data):
+            self._stun(flow, data, now)
+            return
         try:
             message = parse_datagram(data, limits.header_lines)
         except SipError as error:
@@ -133,6 +140,15 @@ class Edge:
             return
         if message is not None:
             self._message(message, flow, now)
+
+    def _stun(self, flow: Flow, data: bytes, now: float) -> None:
+        try:
+            answer = stun_answer(data, flow.peer)
+        except StunError as error:
+            self._tally.add(StunDropped, flow.interface, str(error), now)
+            return
+        if answer:
+            self._out.append(Send(flow, answer))
 
     def _stream_data(self, flow: Flow, data: bytes, now: float) -> None:
         lost: BoundaryLostError | None = None

@@ -183,3 +183,12 @@ class ConnectionsRefused(Note):
     interface: str
     why: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StunDropped(Note):
+    """STUN messages that get no answer. Told once a second."""
+
+    interface: str
+    why: str
+    count: int

@@ -1,0 +1,114 @@
+"""Signs of a NAT between a user agent and us, as OpenSIPS' and Kamailio's ``nat_uac_test`` know them.
+
+No sign is a proof. A private address may be one that we can reach (we stand in the same network), and another
+source port may only mean that a program sends and listens at two. What shows that someone translated an address on
+the way is a difference between what the agent wrote and what we see: ``TRANSLATED``. Ports are compared on UDP
+only, for a connection never comes from the port that its opener listens at.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import IntFlag
+from functools import lru_cache
+from ipaddress import ip_address, ip_network
+
+from engine.boundary import Flow, Transport
+from engine.sip.errors import SipError
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request
+from engine.sip.uri import SipUri, parse_uri
+
+_PRIVATE = tuple(
+    ip_network(text)
+    for text in (
+        *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
+        "100.64.0.0/10",  # RFC 6598: between a provider's NAT and its customers'
+        "169.254.0.0/16",  # RFC 3927, link-local
+        *("fc00::/7", "fe80::/10"),  # RFC 4193, RFC 4291
+    )
+)
+_CONNECTION = re.compile(rb"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
+_DEFAULT_PORT = 5060
+
+
+class NatSign(IntFlag):
+    """What of a request hints at a NAT. The numbers are those of ``nat_uac_test``."""
+
+    CONTACT_PRIVATE = 1
+    RECEIVED_ELSEWHERE = 2
+    VIA_PRIVATE = 4
+    SDP_PRIVATE = 8
+    SOURCE_PORT = 16
+    CONTACT_ELSEWHERE = 32
+    WEBSOCKET = 64
+
+
+TRANSLATED = NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE
+"""The signs of which one is enough to take an agent for one behind a NAT."""
+
+_WORDS = {
+    NatSign.CONTACT_PRIVATE: "Contact is a private address",
+    NatSign.RECEIVED_ELSEWHERE: "came from another address than its Via says",
+    NatSign.VIA_PRIVATE: "Via is a private address",
+    NatSign.SDP_PRIVATE: "SDP names a private address",
+    NatSign.SOURCE_PORT: "came from another port than its Via says",
+    NatSign.CONTACT_ELSEWHERE: "Contact is not where it came from",
+    NatSign.WEBSOCKET: "came over WebSocket",
+}
+
+
+def nat_signs(request: Request, flow: Flow, transport: Transport) -> NatSign:
+    """The signs in a request that came on ``flow``, over ``transport``. A part that can't be read gives none."""
+    host, port = flow.peer
+    signs = NatSign(0)
+    try:
+        via = request.via
+        sent_by = via.host.decode("ascii").strip("[]").lower()
+        if sent_by != host:
+            signs |= NatSign.RECEIVED_ELSEWHERE
+        if is_private(sent_by):
+            signs |= NatSign.VIA_PRIVATE
+        if transport == "udp" and (via.port or _DEFAULT_PORT) != port:
+            signs |= NatSign.SOURCE_PORT
+    except SipError:
+        pass
+    contact = _contact(request)
+    if contact is not None:
+        if is_private(contact.host_text):
+            signs |= NatSign.CONTACT_PRIVATE
+        elsewhere = transport == "udp" and (contact.port or _DEFAULT_PORT) != port
+        if elsewhere or contact.host_text != host:
+            signs |= NatSign.CONTACT_ELSEWHERE
+    if request.body and any(
+        is_private(text.decode("ascii", "replace")) for text in _CONNECTION.findall(request.body)
+    ):
+        signs |= NatSign.SDP_PRIVATE
+    if transport in ("ws", "wss"):
+        signs |= NatSign.WEBSOCKET
+    return signs
+
+
+def words(signs: NatSign) -> tuple[str, ...]:
+    """The signs as reasons, in words."""
+    return tuple(text for sign, text in _WORDS.items() if sign in signs)
+
+
+@lru_cache(maxsize=8192)
+def is_private(host: str) -> bool:
+    """Whether this is an address that means something else in each network; a name is none."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(address in network for network in _PRIVATE)
+
+
+def _contact(request: Request) -> SipUri | None:
+    """The first Contact; None where there is none, or ``*``."""
+    try:
+        for value in request.values("contact"):
+            return parse_uri(parse_name_addr(value, "Contact").uri)
+    except SipError:
+        pass
+    return None
