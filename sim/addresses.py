@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -26,6 +26,10 @@ class Receiver(Protocol):
 
     def receive(self, event: Input) -> None: ...
 
+    def when_running(self, work: Callable[[], None]) -> None:
+        """Let the process do what it does without asking its machine: hand-shakes, Pongs. The dead do nothing."""
+        ...
+
 
 def is_literal(host: str) -> bool:
     """Whether this is an IP address rather than a name."""
@@ -37,9 +41,9 @@ def is_literal(host: str) -> bool:
 
 
 class Port:
-    """One bound interface of one host."""
+    """One interface of one host, bound unless it only connects."""
 
-    __slots__ = ("address", "datagram", "host", "interface", "name", "transport")
+    __slots__ = ("address", "datagram", "host", "interface", "listens", "name", "transport")
 
     def __init__(self, host: Receiver, interface: Interface) -> None:
         self.host = host
@@ -50,7 +54,8 @@ class Port:
         self.address: Address = (interface.host, interface.port)
         if not is_literal(interface.host):
             raise ValueError(f"{self}: {interface.host!r} is not an IP address - give one, names are for peers")
-        if interface.port == 0:
+        self.listens = interface.listens or self.datagram
+        if interface.port == 0 and self.listens:
             raise ValueError(f"{self}: port 0 means nothing in a simulation - give the port")
         if ip_address(interface.host).is_unspecified:
             # What leaves a wildcard socket has an address all the same: the one that peers are told.
@@ -81,12 +86,13 @@ class Addresses:
             if port.name in ports:
                 raise ValueError(f"{port}: there are two of that name - rename one")
             public = (interface.public_host, interface.public_port)
-            for address in dict.fromkeys((port.address, public)):
+            for address in dict.fromkeys((port.address, public)) if port.listens else ():
                 other = self._ports.setdefault((port.transport, address), port)
                 if other is not port:
                     where = f"{port.transport} {address[0]}:{address[1]}"
                     raise ValueError(f"{port}: {where} is taken by {other} - change one of them")
-                self._places.setdefault(address[0], host.place)
+            for name in (port.address[0], interface.public_host):
+                self._places.setdefault(name, host.place)
             ports[port.name] = port
         return ports
 

@@ -1,17 +1,27 @@
-"""TCP in the simulated network: set-up in one round trip, ordered data without loss, close and reset.
+"""TCP in the simulated network, with TLS and WebSocket over it: set-up, ordered data, close and reset.
 
-A lost segment comes late (``Direction.segment``), and what follows waits for it. A partition stalls the
-segments of the direction that it cuts until it heals; only a connection that is being set up gives up. Every
-machine that was told ``StreamOpened`` is told ``StreamClosed`` once, whichever side ends the connection, unless
-its process dies.
+A connection takes one round trip; TLS another, and WebSocket's upgrade one more, for which the accepting process
+must run. A lost segment comes late (``Direction.segment``), and what follows waits for it. A partition stalls the
+segments of the direction that it cuts until it heals, or until the sender's kernel gives up. Every machine that
+was told ``StreamOpened`` is told ``StreamClosed`` once, whichever side ends the connection, or its process dies.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from engine.boundary import Address, Flow, Input, StreamClosed, StreamData, StreamOpened, Unreachable
+from engine.boundary import (
+    Address,
+    Flow,
+    Input,
+    Pong,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    Transport,
+    Unreachable,
+)
 from sim.addresses import Port, Receiver
 from sim.links import Direction, Queue
 from sim.trace import Wire
@@ -22,14 +32,23 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 127.0
 """Linux's default: the SYN and six retries."""
 
+GIVE_UP_S = 924.6
+"""Linux's default (tcp_retries2 is 15): an open connection whose segments get no answer for so long is closed."""
+
 FIRST_EPHEMERAL_PORT = 32_768
 LAST_EPHEMERAL_PORT = 60_999
+
+HAND_SHAKES: Final[dict[Transport, int]] = {"tcp": 0, "tls": 1, "ws": 1, "wss": 2}
+"""Round trips after TCP's own: TLS 1.3 takes one (RFC 8446 §2), WebSocket's upgrade one (RFC 6455 §4)."""
+
+_Arrival: TypeAlias = "Callable[[_End], None]"
+"""What happens at the other end, which is its argument."""
 
 
 class _End:
     """One end of a connection: what its machine knows of it, and the way to the other end."""
 
-    __slots__ = ("flow", "other", "port", "queue", "state", "waiting", "way", "wire")
+    __slots__ = ("flow", "other", "port", "queue", "stalled", "state", "waiting", "way", "wire")
 
     def __init__(self, port: Port | None, flow: Flow, way: Direction, wire: Wire) -> None:
         self.port = port  # None: nobody has the address that the connection is to go to
@@ -40,6 +59,7 @@ class _End:
         self.queue = Queue()
         self.state: Literal["connecting", "open", "closed"] = "connecting"
         self.waiting: list[bytes] = []  # sent by the machine before the connection stood
+        self.stalled: list[_Arrival] = []  # on its way, and held up
 
 
 class Connections:
@@ -51,7 +71,7 @@ class Connections:
         self._ephemeral: dict[str, int] = {}
         self._ends: dict[tuple[str, int], _End] = {}  # by place and stream number
         self._by_peer: dict[tuple[Port, Address], _End] = {}
-        self._stalled: dict[Direction, list[tuple[_End, Callable[[_End], None]]]] = {}
+        self._stalled: dict[Direction, list[_End]] = {}
 
     # --- orders of machines -------------------------------------------------------------------------------
 
@@ -75,19 +95,33 @@ class Connections:
         end = self._ends.get((port.host.place, stream))
         if end is not None and end.state == "open":
             self._forget(end)
-            self._travel(end, lambda other: self._closed(other, "closed by peer"))
+            self._travel(end, lambda other: self._end(other, "closed by peer"))
             self._tell_soon(port.host, StreamClosed(end.flow, "closed"))
+
+    def ping(self, port: Port, stream: int) -> None:
+        """Send a WebSocket ping; the other end's process answers it without asking its machine."""
+        end = self._ends.get((port.host.place, stream))
+        if end is not None and end.state == "open" and port.interface.whole_messages:
+            self._travel(end, self._pinged)
 
     def drop(self, host: Receiver) -> None:
         """The process died: its kernel resets every connection that it had."""
         for end in [end for (port, _), end in self._by_peer.items() if port.host is host]:
             self._forget(end)
-            self._travel(end, lambda other: self._closed(other, "connection reset by peer"))
+            self._travel(end, self._reset)
+
+    def cut(self, place: str, other: str) -> None:
+        """Something between two places ends every connection between them: both ends get a reset."""
+        for end in list(self._by_peer.values()):
+            if {end.wire.from_place, end.wire.to_place} == {place, other}:
+                self._reset(end)
 
     def resume(self, direction: Direction) -> None:
         """The partition of this direction is over: what it stalled goes on, in order."""
-        for end, arrival in self._stalled.pop(direction, ()):
-            self._travel(end, arrival)
+        for end in self._stalled.pop(direction, ()):
+            stalled, end.stalled = end.stalled, []
+            for arrival in stalled:
+                self._travel(end, arrival)
 
     # --- set-up -------------------------------------------------------------------------------------------
 
@@ -96,7 +130,7 @@ class Connections:
         here = port.host.place
         target = network.addresses.port(port.transport, peer)
         there = target.host.place if target else network.addresses.place(peer[0])
-        source = (port.address[0], self._ephemeral_port(port.address[0]))
+        source = (port.address[0], self._ephemeral_port(port.address[0], target))
         number = self._number(here)
         client = _End(
             port,
@@ -112,38 +146,59 @@ class Connections:
         )
         client.other, server.other = server, client
         self._by_peer[port, peer] = self._ends[here, number] = client
-        self._travel(client, lambda server: self._syn(client, server))
+        self._travel(client, self._syn)
         network.later(CONNECT_TIMEOUT_S, self._refused, client, "connection timed out")
         return client
 
-    def _syn(self, client: _End, server: _End) -> None:
+    def _syn(self, server: _End) -> None:
         if server.port is not None and server.port.host.alive:
-            self._travel(server, self._syn_ack)
+            self._by_peer[server.port, server.flow.peer] = server
+            self._travel(server, lambda client: self._shake(client, HAND_SHAKES[client.wire.transport]))
         else:
-            reason = "connection refused" if client.wire.to_place else "no route to host"
+            reason = "connection refused" if server.wire.from_place else "no route to host"
             self._travel(server, lambda client: self._refused(client, reason))
 
-    def _syn_ack(self, client: _End) -> None:
+    def _shake(self, client: _End, left: int) -> None:
+        """The client's kernel or process goes on, with so many round trips left."""
         if client.state != "connecting":
-            return
-        client.state = "open"
-        self._travel(client, self._accept)
-        self._receive(client, StreamOpened(client.flow))
-        waiting, client.waiting = client.waiting, []
-        for data in waiting:
-            self._transmit(client, data)
+            self._travel(client, self._reset)  # it has given up, and its kernel says so
+        elif left:
+            self._travel(client, lambda server: self._when_running(server, lambda: self._shaken(server, left)))
+        else:
+            self._travel(client, self._accept)
+            self._stand(client)
+
+    def _shaken(self, server: _End, left: int) -> None:
+        if left == 1 and server.port is not None and server.port.interface.whole_messages:
+            # The server is the first to know of an upgrade: the client learns of it by the answer.
+            self._travel(server, self._stand)
+            self._accept(server)
+        else:
+            self._travel(server, lambda client: self._shake(client, left - 1))
+
+    def _stand(self, client: _End) -> None:
+        if client.state == "connecting":
+            client.state = "open"
+            self._receive(client, StreamOpened(client.flow, accepted=False))
+            self._flush(client)
+        else:
+            self._travel(client, self._reset)
 
     def _accept(self, server: _End) -> None:
         port = server.port
-        if port is None or not port.host.alive:
-            self._travel(server, lambda client: self._closed(client, "connection reset by peer"))
-            return
+        if port is None or server.state == "closed" or not port.host.alive:
+            return  # its process died meanwhile, and the client was told
         place = port.host.place
         server.flow = server.flow._replace(stream=self._number(place))
         server.state = "open"
         self._ends[place, server.flow.stream] = server
-        self._by_peer[port, server.flow.peer] = server
         self._receive(server, StreamOpened(server.flow))
+        self._flush(server)
+
+    def _flush(self, end: _End) -> None:
+        waiting, end.waiting = end.waiting, []
+        for data in waiting:
+            self._transmit(end, data)
 
     def _refused(self, client: _End, reason: str) -> None:
         if client.state == "connecting":
@@ -160,21 +215,49 @@ class Connections:
                 now = self._network.env.now
                 self._network.trace.message(now, sent_s, end.wire, data, "delivered")
                 self._receive(other, StreamData(other.flow, data))
+            else:
+                self._travel(other, self._reset)
 
         self._travel(end, arrive)
 
-    def _closed(self, end: _End, reason: str) -> None:
+    def _pinged(self, end: _End) -> None:
+        self._when_running(end, lambda: self._travel(end, self._ponged))
+
+    def _ponged(self, end: _End) -> None:
+        if end.state == "open":
+            self._receive(end, Pong(end.flow))
+
+    def _reset(self, end: _End) -> None:
+        if end.state == "open":
+            self._end(end, "connection reset by peer")
+        elif end.flow.stream:
+            self._refused(end, "connection reset by peer")
+        else:
+            self._forget(end)  # not accepted yet, so nobody knows of it
+
+    def _end(self, end: _End, reason: str) -> None:
         if end.state == "open":
             self._forget(end)
             self._receive(end, StreamClosed(end.flow, reason))
 
-    def _travel(self, end: _End, arrival: Callable[[_End], None]) -> None:
+    def _travel(self, end: _End, arrival: _Arrival) -> None:
         """Let something arrive at the other end, behind all that was sent before."""
-        if end.way.blocked:
-            self._stalled.setdefault(end.way, []).append((end, arrival))
+        if end.way.blocked or end.stalled:
+            self._stall(end, arrival)
             return
         delay_s = end.queue.delay(self._network.env.now, end.way.segment())
         self._network.later(delay_s, arrival, end.other)
+
+    def _stall(self, end: _End, arrival: _Arrival) -> None:
+        if not end.stalled:
+            self._stalled.setdefault(end.way, []).append(end)
+            self._network.later(GIVE_UP_S, self._give_up, end, arrival)
+        end.stalled.append(arrival)
+
+    def _give_up(self, end: _End, arrival: _Arrival) -> None:
+        if end.stalled and end.stalled[0] is arrival:
+            end.stalled.clear()
+            self._end(end, "connection timed out")
 
     def _forget(self, end: _End) -> None:
         end.state = "closed"
@@ -188,6 +271,10 @@ class Connections:
         if end.port is not None:
             end.port.host.receive(event)
 
+    def _when_running(self, end: _End, work: Callable[[], None]) -> None:
+        if end.port is not None and end.state != "closed":
+            end.port.host.when_running(work)
+
     def _tell_soon(self, host: Receiver, event: Input) -> None:
         self._network.later(0.0, self._tell, host, event)
 
@@ -199,7 +286,16 @@ class Connections:
         self._numbers[place] = number = self._numbers.get(place, 0) + 1
         return number
 
-    def _ephemeral_port(self, host: str) -> int:
+    def _ephemeral_port(self, host: str, target: Port | None) -> int:
         port = self._ephemeral.get(host, FIRST_EPHEMERAL_PORT)
-        self._ephemeral[host] = FIRST_EPHEMERAL_PORT if port == LAST_EPHEMERAL_PORT else port + 1
+        # A port is free again for a peer that has no connection from it; a whole round without any is beyond TCP.
+        for _ in range(FIRST_EPHEMERAL_PORT, LAST_EPHEMERAL_PORT):
+            if target is None or (target, (host, port)) not in self._by_peer:
+                break
+            port = _after(port)
+        self._ephemeral[host] = _after(port)
         return port
+
+
+def _after(port: int) -> int:
+    return FIRST_EPHEMERAL_PORT if port == LAST_EPHEMERAL_PORT else port + 1

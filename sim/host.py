@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 import simpy
 from simpy.events import Event
 
-from engine.boundary import NEVER, Close, Datagram, Effect, Input, Interface, Machine, Note, Send
+from engine.boundary import NEVER, Close, Datagram, Effect, Input, Interface, Machine, Note, Ping, Send
 from sim.links import delay_until
 from sim.network import Network
 from sim.trace import Trace
@@ -24,6 +24,13 @@ class Birth(NamedTuple):
 
 Factory: TypeAlias = Callable[[Birth], Machine]
 """Makes a machine with empty memory, at each start of its host."""
+
+
+class _Work(NamedTuple):
+    """What waits for the process among the inputs, and is not for the machine."""
+
+    do: Callable[[], None]
+
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """What waits for a machine that doesn't read, as much as ``engine.live`` asks of the kernel."""
@@ -66,7 +73,7 @@ class SimHost:
         # the earliest and each ring pops the end.
         self._wakes: list[_Wake] = []
         self._delay_s = 0.0
-        self._held: deque[tuple[float, Input]] = deque()  # what the machine has not read, and from when
+        self._held: deque[tuple[float, Input | _Work]] = deque()  # what the machine has not read, and from when
         self._held_bytes = 0
         self._socket_buffer_bytes = socket_buffer_bytes
         self._direct = True  # running and not slow: inputs need not wait
@@ -130,7 +137,14 @@ class SimHost:
         else:
             self._hold(event)
 
-    def _hold(self, event: Input) -> None:
+    def when_running(self, work: Callable[[], None]) -> None:
+        """See `sim.addresses.Receiver`."""
+        if not self._direct:
+            self._hold(_Work(work))
+        elif self.machine is not None:
+            work()
+
+    def _hold(self, event: Input | _Work) -> None:
         now = self._env.now
         ready_s = now + self._delay_s
         if self._held:
@@ -146,7 +160,10 @@ class SimHost:
             event = held.popleft()[1]
             if type(event) is Datagram:
                 self._held_bytes -= len(event.data)
-            self._handle(event)
+            if isinstance(event, _Work):
+                event.do()
+            else:
+                self._handle(event)
         self._direct = not (held or self._delay_s or self.frozen)
 
     def _handle(self, event: Input) -> None:
@@ -194,6 +211,8 @@ class SimHost:
                 self._trace.note(self._env.now, self.place, effect)
             elif isinstance(effect, Close):
                 self._network.close(self._ports[effect.flow.interface], effect.flow)
+            elif isinstance(effect, Ping):
+                self._network.ping(self._ports[effect.flow.interface], effect.flow)
         deadline = machine.deadline()
         wakes = self._wakes
         if deadline < (wakes[-1].at if wakes else NEVER):

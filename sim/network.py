@@ -171,6 +171,10 @@ class Network:
         """Carry out a machine's Close."""
         self._connections.close(port, flow.stream)
 
+    def ping(self, port: Port, flow: Flow) -> None:
+        """Carry out a machine's Ping."""
+        self._connections.ping(port, flow.stream)
+
     def died(self, host: Receiver) -> None:
         """The process at this host is gone, and with it its connections."""
         self._connections.drop(host)

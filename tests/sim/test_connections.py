@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.boundary import StreamOpened
 from sim.faults import PathFault, ProcessFault
 from sim.links import Link
-from tests.sim.toys import Echo, Pair
+from tests.sim.toys import LEFT, Echo, Pair
 
 
 def pair(**more: object) -> Pair:
@@ -101,3 +102,125 @@ def test_a_connection_that_nobody_answers_is_given_up() -> None:
     both.say("hello", 1.0)
     both.world.run(200.0)
     assert both.left.troubles == [(pytest.approx(128.0), "connection timed out")]
+
+
+def test_a_connection_whose_segments_get_no_answer_is_closed_as_linux_does() -> None:
+    both = pair()
+    both.say("one")
+    both.world.schedule([PathFault(at_s=0.5, kind="partition", places=("left",), others=("right",))])
+    both.say("two", 1.0)
+    both.say("three", 900.0)
+    both.world.run(2000.0)
+    assert both.left.troubles == [(pytest.approx(925.6), "connection timed out")]
+    assert both.right.troubles == []  # it has nothing to send, and learns nothing
+
+
+def test_a_partition_that_ends_in_time_leaves_the_connection_open() -> None:
+    both = pair()
+    both.say("one")
+    for at_s in (0.5, 1000.0):
+        places = {"places": ("left",), "others": ("right",)}
+        both.world.schedule(
+            [
+                PathFault(at_s=at_s, kind="partition", **places),
+                PathFault(at_s=at_s + 900.0, kind="heal", **places),
+            ]
+        )
+        both.say("more", at_s + 1.0)
+    both.world.run(3000.0)
+    assert both.left.troubles == []
+    assert both.right.data == [b"one", b"more", b"more"]
+
+
+def test_both_ends_are_told_who_opened_the_connection() -> None:
+    both = pair()
+    both.say("hello")
+    both.world.run(1.0)
+    opened = [
+        event.accepted for ear in (both.left, both.right) for _, event in ear.heard if type(event) is StreamOpened
+    ]
+    assert opened == [False, True]
+
+
+# --- TLS and WebSocket --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("transport", "client_s", "server_s"),
+    # One way takes 10 ms. In TCP and TLS the client stands first, in WebSocket the server, which sends the 101.
+    [("tcp", 0.020, 0.030), ("tls", 0.040, 0.050), ("ws", 0.040, 0.030), ("wss", 0.060, 0.050)],
+)
+def test_setting_up_takes_the_round_trips_of_its_layers(transport: str, client_s: float, server_s: float) -> None:
+    both = Pair(transport=transport)
+    both.say("hello")
+    both.world.run(1.0)
+    assert both.left.heard[1][0] == pytest.approx(client_s)
+    assert both.right.heard[0][0] == pytest.approx(server_s)
+    assert both.right.arrivals == [(pytest.approx(client_s + 0.010), b"hello")]
+
+
+@pytest.mark.parametrize("transport", ["tls", "ws", "wss"])
+def test_a_hand_shake_waits_for_a_frozen_process(transport: str) -> None:
+    both = Pair(transport=transport)
+    both.world.schedule(
+        [
+            ProcessFault(at_s=0.0, kind="freeze", targets=("right",)),
+            ProcessFault(at_s=5.0, kind="thaw", targets=("right",)),
+        ]
+    )
+    both.say("hello", 0.5)
+    both.world.run(4.9)
+    assert both.left.kinds == []
+    both.world.run(6.0)
+    assert both.left.kinds == ["StreamOpened"]
+    assert both.right.data == [b"hello"]
+
+
+def test_a_process_that_dies_during_the_hand_shake_resets() -> None:
+    both = Pair(transport="wss")
+    both.world.schedule([ProcessFault(at_s=0.025, kind="kill", targets=("right",))])
+    both.say("hello")
+    both.world.run(1.0)
+    assert both.left.troubles == [(pytest.approx(0.035), "connection reset by peer")]
+
+
+def test_an_interface_that_does_not_listen_connects_and_takes_no_connection() -> None:
+    both = Pair(transport="ws", listens=False)
+    both.say("hello")
+    both.world.run(1.0)
+    assert both.right.data == [b"hello"]
+    both.right.peer = LEFT
+    both.say("unasked", place="right")
+    both.world.run(2.0)
+    assert both.right.troubles == [(pytest.approx(1.020), "connection refused")]
+
+
+def test_a_ping_is_answered_without_the_peers_machine() -> None:
+    both = Pair(transport="ws")
+    both.say("hello")
+    both.order("ping", at_s=0.5)
+    both.world.run(1.0)
+    assert both.left.heard[-1][0] == pytest.approx(0.520)
+    assert both.left.kinds == ["StreamOpened", "Pong"]
+    assert both.right.kinds == ["StreamOpened", "StreamData"]
+
+
+def test_a_frozen_process_answers_no_ping_until_it_thaws() -> None:
+    both = Pair(transport="ws")
+    both.say("hello")
+    both.world.schedule(
+        [
+            ProcessFault(at_s=0.3, kind="freeze", targets=("right",)),
+            ProcessFault(at_s=5.0, kind="thaw", targets=("right",)),
+        ]
+    )
+    both.order("ping", at_s=0.5)
+    both.world.run(6.0)
+    assert (both.left.heard[-1][0], both.left.kinds[-1]) == (pytest.approx(5.010), "Pong")
+
+
+def test_a_ping_on_a_connection_that_is_gone_is_nothing() -> None:
+    both = Pair(transport="ws")
+    both.order("ping", at_s=0.1)
+    both.world.run(1.0)
+    assert both.left.kinds == []

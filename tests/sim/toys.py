@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.boundary import (
     NEVER,
@@ -15,6 +16,7 @@ from engine.boundary import (
     Input,
     Interface,
     Note,
+    Ping,
     Send,
     StreamClosed,
     StreamData,
@@ -29,7 +31,7 @@ LEFT = ("127.0.0.1", 5060)
 RIGHT = ("127.0.0.2", 5060)
 
 
-def interface(address: tuple[str, int], transport: Transport = "udp", **more: str | int) -> Interface:
+def interface(address: tuple[str, int], transport: Transport = "udp", **more: Any) -> Interface:
     return Interface(name="wire", transport=transport, host=address[0], port=address[1], **more)
 
 
@@ -42,7 +44,7 @@ class Heard(Note):
 
 @dataclass
 class Ear:
-    """Remembers every input with its time; answers none. Orders: ``send TEXT`` to its peer, ``close``."""
+    """Remembers each input with its time; answers none. Orders: ``send TEXT`` to its peer, ``close``, ``ping``."""
 
     peer: tuple[str, int] = RIGHT
     heard: list[tuple[float, Input]] = field(default_factory=list)
@@ -59,6 +61,8 @@ class Ear:
             return (Heard(type(event).__name__),)
         if event.order == "close":
             return (Close(Flow("wire", self.peer, self.stream)),)
+        if event.order == "ping":
+            return (Ping(Flow("wire", self.peer, self.stream)),)
         return (Send(Flow("wire", self.peer), event.argument.encode()),)
 
     def tick(self, now: float) -> Sequence[Effect]:
@@ -127,6 +131,7 @@ class Pair:
         transport: Transport = "udp",
         seed: int = 0,
         peer: tuple[str, int] = RIGHT,
+        listens: bool = True,
     ) -> None:
         self.world = World(seed, record="all")
         self.left = Ear(peer)
@@ -136,7 +141,7 @@ class Pair:
             self.rights.append(right())
             return self.rights[-1]
 
-        self.world.add("left", lambda _: self.left, [interface(LEFT, transport)])
+        self.world.add("left", lambda _: self.left, [interface(LEFT, transport, listens=listens)])
         self.world.add("right", make_right, [interface(RIGHT, transport)])
         self.world.link("left", "right", link or Link(latency_ms=10))
 
