@@ -2,8 +2,8 @@
 
 A connection takes one round trip; TLS another, and WebSocket's upgrade one more, for which the accepting process
 must run. A lost segment comes late (``Direction.segment``), and what follows waits for it. A partition stalls the
-segments of the direction that it cuts until it heals, or until the sender's kernel gives up. Every machine that
-was told ``StreamOpened`` is told ``StreamClosed`` once, whichever side ends the connection, or its process dies.
+segments of the direction that it cuts until it heals, or until the sender's kernel gives up. Whoever was told
+``StreamOpened`` is told ``StreamClosed`` once, whichever side ends the connection, unless its process dies.
 """
 
 from __future__ import annotations
