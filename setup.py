@@ -20,6 +20,7 @@ HOT = [
     *glob("engine/sip/[a-z]*.py"),
     *glob("engine/sip/transactions/[a-z]*.py"),
     *glob("engine/streams/[a-z]*.py"),
+    *glob("engine/keepalive/[a-z]*.py"),
     *glob("engine/nodes/[a-z]*.py"),
     *glob("engine/proxy/[a-z]*.py"),
 ]

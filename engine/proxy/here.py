@@ -16,13 +16,14 @@ _URI_SAFE = re.compile(rb"[A-Za-z0-9\-_.!~*'()+]+")  # a token may hold more tha
 class Here:
     """The interfaces of one edge, seen as SIP sees them."""
 
-    __slots__ = ("_by_address", "_by_transport", "_domains", "_record_routes", "_vias", "interfaces")
+    __slots__ = ("_addresses", "_by_address", "_by_transport", "_domains", "_record_routes", "_vias", "interfaces")
 
     def __init__(self, interfaces: tuple[Interface, ...], domains: tuple[str, ...]) -> None:
         self.interfaces = {interface.name: interface for interface in interfaces}
         self._domains = {domain.lower() for domain in domains}
         self._by_address: dict[tuple[str, int, str], Interface] = {}
         self._by_transport: dict[str, Interface] = {}
+        self._addresses: dict[str, bytes] = {}
         self._vias: dict[str, bytes] = {}
         self._record_routes: dict[str, bytes] = {}
         for interface in interfaces:
@@ -32,7 +33,7 @@ class Here:
                 (interface.public_host, interface.public_port),
             ):
                 self._by_address.setdefault((host.lower(), port, interface.transport), interface)
-            public = host_port(interface.public_host, interface.public_port)
+            public = self._addresses[interface.name] = host_port(interface.public_host, interface.public_port)
             transport = b"" if interface.transport == "udp" else b";transport=" + interface.transport.encode()
             self._vias[interface.name] = b"Via: SIP/2.0/%s %s;branch=" % (
                 interface.transport.upper().encode(),
@@ -52,6 +53,10 @@ class Here:
     def sent_by(self, host: str, port: int | None, transport: str) -> bool:
         """Whether a Via with this sent-by is ours."""
         return (host.lower(), port or DEFAULT_PORT, transport.lower()) in self._by_address
+
+    def address(self, interface: str) -> bytes:
+        """``host:port`` of this interface, as peers are told it."""
+        return self._addresses[interface]
 
     def via(self, interface: str, branch: bytes) -> bytes:
         """The Via line for a request that leaves by this interface."""
