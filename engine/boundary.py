@@ -41,6 +41,8 @@ class Interface:
     ``host`` and ``port`` are bound; ``advertised_host`` and ``advertised_port`` are what peers are told in Via
     and Record-Route where the bound address is not the one they can reach. In live use port 0 takes a free one.
     ``tls`` is needed to listen on ``tls`` and ``wss``. One that does not listen (a browser's) only connects.
+    ``origins`` are the web pages whose scripts may open a WebSocket here (RFC 6455 §10.2), such as
+    ``https://phone.example.org``; empty: all. Clients other than browsers name none and are let in.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Interface:
     advertised_port: int | None = None
     tls: TlsFiles | None = None
     listens: bool = True
+    origins: tuple[str, ...] = ()
 
     @property
     def public_host(self) -> str:

@@ -13,6 +13,7 @@ from engine.boundary import (
     Effect,
     Flow,
     Input,
+    Interface,
     NodeOrder,
     Pong,
     Reconfigure,
@@ -302,10 +303,17 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "interfaces", "timers", "domains", "dialog_lifetime_s"):
+    for name in ("name", "timers", "domains", "dialog_lifetime_s"):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
+    if _addresses(before) != _addresses(after):
+        return "interfaces changed, which takes a restart"
     return ""
+
+
+def _addresses(config: EdgeConfig) -> tuple[Interface, ...]:
+    """The interfaces without what the host takes over as it runs: certificates and origins."""
+    return tuple(replace(each, tls=None, origins=()) for each in config.interfaces)
 
 
 def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:

@@ -177,7 +177,10 @@ class ConnectionClosed(Note):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionsRefused(Note):
-    """Connections closed at once; ``why``: a bound, or no file descriptors left. Told once a second."""
+    """Connections closed before they served; told once a second.
+
+    ``why``: a bound, no file descriptors left, or what went wrong in the hand-shake (TLS, WebSocket).
+    """
 
     level: ClassVar[Level] = Level.WARNING
     interface: str

@@ -64,8 +64,8 @@ class Serving:
 
         return make, config.interfaces
 
-    def reload(self) -> Reconfigure:
-        """The settings as the file has them now.
+    def reload(self) -> tuple[Reconfigure, Sequence[Interface]]:
+        """The settings and interfaces as the file has them now.
 
         Raises
         ------
@@ -76,7 +76,7 @@ class Serving:
         if self._config is not None and (reason := needs_restart(self._config, config)):
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
         self._config = config
-        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy))
+        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy)), config.interfaces
 
 
 def pick_edge(topology: Topology, name: str | None) -> str:

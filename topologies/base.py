@@ -144,6 +144,15 @@ def _host(host: str) -> str:
     return bare
 
 
+def _origin(origin: str) -> str:
+    # RFC 6454 §6.2, as browsers write it: no path, no default port, lower case
+    if re.fullmatch(r"null|[a-z][a-z0-9+.-]*://(?:[a-z0-9.-]+|\[[0-9a-f:.]+])(?::\d+)?", origin.lower()) is None:
+        raise RefusedError(
+            f"{origin!r} is not an origin", "write scheme://host or scheme://host:port, nothing more"
+        )
+    return origin.lower()
+
+
 def _sip_user(user: str) -> str:
     # RFC 3261 §25.1: user = 1*( unreserved / escaped / user-unreserved )
     if re.fullmatch(r"(?:[A-Za-z0-9\-_.!~*'()&=+$,;?/]|%[0-9A-Fa-f]{2})+", user) is None:
@@ -154,6 +163,7 @@ def _sip_user(user: str) -> str:
 SipUser = Annotated[str, AfterValidator(_sip_user)]
 IpAddress = Annotated[str, AfterValidator(_ip_literal)]
 Host = Annotated[str, AfterValidator(_host)]
+Origin = Annotated[str, AfterValidator(_origin)]
 BoundPort = Annotated[int, Field(ge=0, le=65535)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Share = Annotated[float, Field(ge=0, le=1)]

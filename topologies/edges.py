@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
@@ -18,7 +19,7 @@ from engine.config import (
     StreamsConfig,
     TimersConfig,
 )
-from topologies.base import BoundPort, Host, IpAddress, Mirror, Port, Positive, Section, Table, default_of
+from topologies.base import BoundPort, Host, IpAddress, Mirror, Origin, Port, Positive, Section, Table, default_of
 
 Tls = Annotated[
     TlsFiles,
@@ -44,8 +45,13 @@ class EdgeInterface(Section):
         default=None, description="Certificate and key of tls and wss; paths count from the topology's file."
     )
 
-    def to_engine(self, name: str) -> Interface:
-        """The engine's own form of it."""
+    origins: tuple[Origin, ...] = Field(
+        default=(),
+        description="Web pages that may open a WebSocket here, such as https://phone.example.org; default: all.",
+    )
+
+    def to_engine(self, name: str, base: Path | None = None) -> Interface:
+        """The engine's own form of it; relative paths count from ``base``."""
         return Interface(
             name=name,
             transport=self.transport,
@@ -53,8 +59,17 @@ class EdgeInterface(Section):
             port=self.port,
             advertised_host=self.advertised_host,
             advertised_port=self.advertised_port,
-            tls=self.tls,
+            tls=_from(base, self.tls) if self.tls and base else self.tls,
+            origins=self.origins,
         )
+
+
+def _from(base: Path, files: TlsFiles) -> TlsFiles:
+    return TlsFiles(
+        certificate=str(base / files.certificate),
+        private_key=str(base / files.private_key),
+        trusted=str(base / files.trusted) if files.trusted else None,
+    )
 
 
 def _named_policy(given: Any) -> Any:

@@ -52,6 +52,11 @@ class Topology(Section):
         """The file that it was read from."""
         return self._source_path
 
+    @property
+    def _base(self) -> Path | None:
+        """Where relative paths count from."""
+        return self._source_path.parent if self._source_path else None
+
     def read_from(self, path: Path | None) -> Topology:
         """The same topology, with its file noted."""
         copy = self.model_copy()
@@ -71,7 +76,7 @@ class Topology(Section):
         edge = self.edges[edge_name]
         return EdgeConfig(
             name=edge_name,
-            interfaces=tuple(interface.to_engine(name) for name, interface in edge.interfaces.items()),
+            interfaces=tuple(each.to_engine(name, self._base) for name, each in edge.interfaces.items()),
             nodes=tuple(self.nodes[name].to_engine(name) for name in self.served(edge_name)),
             policy=edge.policy,
             timers=edge.timers,
@@ -100,7 +105,7 @@ class Topology(Section):
         """
         for interface_name, interface in self.edges[edge_name].interfaces.items():
             if interface.transport == transport and name in (None, interface_name):
-                return interface.to_engine(interface_name)
+                return interface.to_engine(interface_name, self._base)
         raise KeyError(f"{edge_name} has no {transport} interface {name or ''}".rstrip())
 
     def entry(self, client_name: str) -> tuple[str, Interface]:

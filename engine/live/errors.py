@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import ssl
 
 from engine.boundary import Interface
 
@@ -25,6 +26,10 @@ def reason_of(error: BaseException) -> str:
     """The cause in the system's words, in lower case: ``connection refused``."""
     if isinstance(error, socket.gaierror):
         return "other address family" if error.errno == socket.EAI_ADDRFAMILY else "name does not resolve"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return f"TLS: {(error.reason or 'failed').replace('_', ' ').lower()}"
     if isinstance(error, UnicodeError):
         return "not a host name"
     if isinstance(error, TimeoutError) and error.errno is None:

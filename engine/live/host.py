@@ -23,6 +23,7 @@ from engine.live.port import Context, Port, PortStats
 from engine.live.settings import LiveSettings
 from engine.live.sockets import bind_tcp, bind_udp
 from engine.live.tcp import TcpPort
+from engine.live.tls import Tls, read_tls
 from engine.live.udp import UdpPort
 
 MachineFactory: TypeAlias = Callable[[Mapping[str, Interface]], Machine]
@@ -79,15 +80,16 @@ class LiveHost:
         Raises
         ------
         LiveError
-            An interface cannot be bound; none stays open then.
+            An interface cannot be bound, or its certificate not be read; none stays open then.
         """
         loop = self._loop = self._loop or asyncio.get_running_loop()
         context = Context(
             loop=loop, settings=self._settings, feed=self._feed, tell=self._tell, thawed=self._thawed
         )
         try:
+            tls = read_tls(self._interfaces)
             for interface in self._interfaces:
-                self._ports[interface.name] = await _open_port(interface, context)
+                self._ports[interface.name] = await _open_port(interface, context, tls.get(interface.name))
             made_from = self._made_from
             machine = made_from(self.interfaces) if callable(made_from) else made_from
         except BaseException:
@@ -102,8 +104,9 @@ class LiveHost:
 
     def _open(self, machine: Machine) -> None:
         for port in self._ports.values():
-            address = endpoint(port.interface.host, port.interface.port)
-            self._tell(InterfaceBound(port.interface.name, port.interface.transport, address))
+            bound = port.interface
+            if bound.listens:
+                self._tell(InterfaceBound(bound.name, bound.transport, endpoint(bound.host, bound.port)))
             port.open()
         self._run_machine(lambda now: self._start_machine(machine, now))
 
@@ -187,6 +190,12 @@ class LiveHost:
     def stats(self) -> tuple[PortStats, ...]:
         """Counters of each open interface."""
         return tuple(port.stats() for port in self._ports.values())
+
+    def renew(self, interfaces: Iterable[Interface], tls: Mapping[str, Tls]) -> None:
+        """Take over certificates (`engine.live.tls.read_tls`) and origins; connections that stand keep theirs."""
+        for interface in interfaces:
+            if interface.name in self._ports:
+                self._ports[interface.name].renew(interface, tls.get(interface.name))
 
     def deliver(self, event: Input) -> None:
         """Tell the machine of an order (NodeOrder, Drain, AgentOrder, Reconfigure); it acts before this returns.
@@ -311,12 +320,16 @@ class LiveHost:
         self._run_machine()
 
 
-async def _open_port(interface: Interface, context: Context) -> Port:
+async def _open_port(interface: Interface, context: Context, tls: Tls | None) -> Port:
     try:
         found = await context.loop.getaddrinfo(interface.host, None, type=socket.SOCK_DGRAM)
     except (OSError, UnicodeError) as error:
         raise bind_error(interface, error) from None
     host = str(found[0][4][0])
-    sock = bind_udp(interface, host) if interface.transport == "udp" else bind_tcp(interface, host)
-    bound = dataclasses.replace(interface, host=host, port=sock.getsockname()[1])
-    return UdpPort(bound, sock, context) if interface.transport == "udp" else TcpPort(bound, sock, context)
+    if interface.transport == "udp":
+        sock = bind_udp(interface, host)
+        return UdpPort(dataclasses.replace(interface, host=host, port=sock.getsockname()[1]), sock, context)
+    if not interface.listens:
+        return TcpPort(dataclasses.replace(interface, host=host), None, context, tls)
+    sock = bind_tcp(interface, host)
+    return TcpPort(dataclasses.replace(interface, host=host, port=sock.getsockname()[1]), sock, context, tls)

@@ -82,6 +82,14 @@ class ReloadFailed(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateLoaded(Note):
+    """New hand-shakes show this certificate from now on; connections that stand keep theirs."""
+
+    interface: str
+    certificate: str
+
+
+@dataclass(frozen=True, slots=True)
 class LinesDropped(Note):
     """Log lines that were given up because the log's file is slower than the facts."""
 

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from engine.boundary import Flow, Input, Interface, Note
 from engine.live.settings import LiveSettings
+from engine.live.tls import Tls
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +52,9 @@ class Port(Protocol):
 
     def ping(self, flow: Flow) -> None:
         """Carry out a Ping; a transport without pings does nothing."""
+
+    def renew(self, interface: Interface, tls: Tls | None) -> None:
+        """Take over what may change without a restart: certificates and origins."""
 
     def freeze(self) -> None:
         """Read nothing any more, the sockets stay open (SIGSTOP)."""

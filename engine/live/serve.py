@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import Protocol, runtime_checkable
 
 from engine.boundary import Drain, Interface, Machine, Note, Reconfigure
 from engine.live.control import ControlServer
-from engine.live.errors import endpoint
+from engine.live.errors import LiveError, endpoint
 from engine.live.host import LiveHost, MachineFactory
-from engine.live.notes import DrainStarted, ReloadFailed, ServeStarted, ServeStopped
+from engine.live.notes import CertificateLoaded, DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.notify import notify, notify_reloading
 from engine.live.settings import LiveSettings
+from engine.live.tls import Stamp, Tls, read_tls, stamp_of
 
 _IDLE_POLL_S = 0.05
 _ENDS = (signal.SIGTERM, signal.SIGINT)
@@ -31,7 +32,7 @@ class Drainable(Protocol):
 
 async def serve(
     build: Callable[[], tuple[Machine | MachineFactory, Sequence[Interface]]],
-    reload: Callable[[], Reconfigure],
+    reload: Callable[[], tuple[Reconfigure, Sequence[Interface]]],
     *,
     on_note: Callable[[Note, float], None],
     control_path: Path | None = None,
@@ -46,8 +47,8 @@ async def serve(
         Makes the machine and names its interfaces; what it raises is raised.
     reload
         Makes the new settings on SIGHUP, in a thread, since it reads files. What it raises is told as a
-        ``ReloadFailed`` note and changes nothing. Interfaces stay as they are: changed ones need a restart, and
-        ``reload`` is to say so.
+        ``ReloadFailed`` note and changes nothing. Of the interfaces only certificates and origins may differ: all
+        else needs a restart, and ``reload`` is to say so. Certificates are read anew also when their files change.
     control_path
         The control socket, None for none.
     grace_s
@@ -56,7 +57,7 @@ async def serve(
     Raises
     ------
     LiveError
-        An interface or the control socket cannot be opened.
+        An interface or the control socket cannot be opened, or a certificate not be read.
     """
     machine, interfaces = build()
     host = LiveHost(machine, interfaces, on_note=on_note, settings=settings)
@@ -71,8 +72,12 @@ async def serve(
             await control.start()
         service = _Service(host, signals, on_note)
         service.tell_started(control_path)
-        await service.wait_for_end(reload)
-        await service.drain(grace_s)
+        watch = loop.create_task(service.watch_certificates((settings or LiveSettings()).certificate_look_s))
+        try:
+            await service.wait_for_end(reload)
+            await service.drain(grace_s)
+        finally:
+            watch.cancel()
     finally:
         for number in (*_ENDS, signal.SIGHUP):
             loop.remove_signal_handler(number)
@@ -89,14 +94,15 @@ class _Service:
         self._signals = signals
         self._on_note = on_note
         self._last_signal = ""
+        self._stamps = {each.name: stamp_of(each) for each in host.interfaces.values() if each.secure}
 
     def tell_started(self, control_path: Path | None) -> None:
-        bound = self._host.interfaces.values()
+        bound = [each for each in self._host.interfaces.values() if each.listens]
         where = tuple(f"{each.transport} {endpoint(each.host, each.port)}" for each in bound)
         self._tell(ServeStarted(where, str(control_path or "")))
         notify("READY=1", f"STATUS=serving {', '.join(where)}")
 
-    async def wait_for_end(self, reload: Callable[[], Reconfigure]) -> None:
+    async def wait_for_end(self, reload: Callable[[], tuple[Reconfigure, Sequence[Interface]]]) -> None:
         """Reload on each SIGHUP until an ending signal comes."""
         while True:
             number = await self._signals.get()
@@ -105,12 +111,41 @@ class _Service:
                 return
             notify_reloading()
             try:
-                change = await asyncio.to_thread(reload)
+                change, interfaces = await asyncio.to_thread(reload)
+                tls = await asyncio.to_thread(read_tls, interfaces)
             except Exception as error:  # whatever is wrong with the new file must not end the service
                 self._tell(ReloadFailed(str(error) or type(error).__name__))
             else:
+                self._renew(interfaces, tls)
                 self._host.deliver(change)
             notify("READY=1")
+
+    async def watch_certificates(self, look_s: float) -> None:
+        """Read certificates anew when their files have changed and then stayed so for one look.
+
+        Certificate and key are two files, and no one replaces both at once.
+        """
+        seen: dict[str, Stamp] = {}
+        while True:
+            await asyncio.sleep(look_s)
+            interfaces = [each for each in self._host.interfaces.values() if each.secure]
+            before, seen = seen, {each.name: stamp_of(each) for each in interfaces}
+            changed = [each for each in interfaces if seen[each.name] != self._stamps[each.name]]
+            if changed and all(seen[each.name] == before.get(each.name) for each in changed):
+                self._stamps |= seen  # one try for one change
+                try:
+                    tls = await asyncio.to_thread(read_tls, changed)
+                except LiveError as error:
+                    self._tell(ReloadFailed(str(error)))
+                else:
+                    self._renew(changed, tls)
+
+    def _renew(self, interfaces: Sequence[Interface], tls: Mapping[str, Tls]) -> None:
+        self._host.renew(interfaces, tls)
+        for name, each in tls.items():
+            if each.stamp != self._stamps.get(name):
+                self._tell(CertificateLoaded(name, each.certificate))
+            self._stamps[name] = each.stamp
 
     async def drain(self, grace_s: float) -> None:
         began = monotonic()

@@ -16,8 +16,13 @@ class LiveSettings:
     send_queue: int = 1_024  # datagrams kept per interface while the kernel takes none
 
     connections: int = 10_000  # per interface: as many accepted ones, and as many of our own
-    idle_s: float = 600.0  # a connection on which nothing came for so long is closed
     connect_timeout_s: float = 5.0
+    handshake_s: float = 5.0  # TLS and WebSocket together; a peer far away takes one
+    half_open: int = 1_024  # connections at their hand-shakes, per interface; at more the oldest gives way
+    close_wait_s: float = 5.0  # a peer gets so long to take the rest and say its own farewell
+    websocket_message_bytes: int = 65_535
+    note_interval_s: float = 1.0  # refused connections are told together
+    certificate_look_s: float = 10.0  # between two looks whether certificates have changed
     write_buffer_bytes: int = 1024 * 1024  # a peer that leaves more unread is cut off
     connect_queue_bytes: int = 256 * 1024  # kept for one peer until its connection stands
 

@@ -1,47 +1,56 @@
-"""One TCP interface: a listening socket, the connections it accepted, and those opened for Sends."""
+"""One interface over TCP - plain, TLS or WebSocket: a listening socket, the connections it accepted, and those
+opened for Sends.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 from itertools import count
-from typing import Any
 
 from engine.boundary import Address, Flow, Interface, Unreachable
 from engine.live.connection import Connection, Opening
 from engine.live.errors import reason_of
 from engine.live.names import Names
 from engine.live.port import Context, PortStats
+from engine.live.sockets import family_of
+from engine.live.tls import Tls
+from engine.live.websocket import WebSocketConnection
 from engine.notes import ConnectionsRefused
 
 _ACCEPTS_PER_WAKE_UP = 64
 _ACCEPT_PAUSE_S = 1.0  # without a free file descriptor
-_NOTE_INTERVAL_S = 1.0
 _STOP_GRACE_S = 1.0
-_SWEEPS_PER_IDLE_TIME = 4
 _WILDCARDS = {"0.0.0.0", "::"}
 
 
 class TcpPort:
-    """Numbers connections from 1, bounds them, closes idle ones, opens one where a Send has no stream."""
+    """Numbers connections from 1, bounds them, opens one where a Send has no stream.
 
-    def __init__(self, interface: Interface, sock: socket.socket, context: Context) -> None:
+    ``sock`` listens; None where the interface only connects. ``tls`` is what a secure interface shows and trusts.
+    """
+
+    def __init__(
+        self, interface: Interface, sock: socket.socket | None, context: Context, tls: Tls | None = None
+    ) -> None:
         self.interface = interface
         self._name = interface.name
         self._sock = sock
+        self._tls = tls
         self._context = context
         self._settings = context.settings
         self._loop = context.loop
-        self._names = Names(sock.family, context.settings, context.loop, context.thawed)
+        self._family = family_of(interface.host)
+        self._names = Names(self._family, context.settings, context.loop, context.thawed)
         self._numbers = count(1)
         self._connections: dict[int, Connection] = {}
         self._by_peer: dict[Address, Connection] = {}
         self._accepted = 0
         self._openings: dict[Address, Opening] = {}
-        self._welcomes: set[asyncio.Task[None]] = set()
+        self._welcomes: dict[asyncio.Task[None], None] = {}  # half-open connections, the oldest first
         self._all_lost = asyncio.Event()
-        self._sweep_handle: asyncio.TimerHandle | None = None
-        self._listening = False
+        self._reading = False
         self._refused: dict[str, int] = {}
         self._reads = 0
         self._writes = 0
@@ -52,6 +61,7 @@ class TcpPort:
     # --- accepting ----------------------------------------------------------------------------------------
 
     def _on_acceptable(self) -> None:
+        assert self._sock is not None
         for _ in range(_ACCEPTS_PER_WAKE_UP):
             try:
                 sock, _address = self._sock.accept()
@@ -66,38 +76,54 @@ class TcpPort:
                 sock.close()
                 self._refuse(f"more than {self._settings.connections} connections")
                 continue
+            if len(self._welcomes) >= self._settings.half_open:
+                # Who means it shakes hands in some round trips; who only holds on is the oldest before long.
+                oldest = next(iter(self._welcomes))
+                del self._welcomes[oldest]
+                oldest.cancel()
+                self._refuse(f"more than {self._settings.half_open} hand-shakes at once")
             self._accepted += 1
             sock.setblocking(False)
             task = self._loop.create_task(self._welcome(sock))
-            self._welcomes.add(task)
-            task.add_done_callback(self._welcomes.discard)
+            self._welcomes[task] = None
+            task.add_done_callback(self._welcomed)
 
     async def _welcome(self, sock: socket.socket) -> None:
+        connection = self._connection(None)
         try:
             await self._context.thawed.wait()
-            connection = self._connection(sock, None)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            async with asyncio.timeout(self._settings.handshake_s):
+                if self._tls:
+                    await self._loop.connect_accepted_socket(
+                        lambda: connection,
+                        sock,
+                        ssl=self._tls.accepting,
+                        ssl_shutdown_timeout=self._settings.close_wait_s,
+                    )
+                else:
+                    await self._loop.connect_accepted_socket(lambda: connection, sock)
+                await connection.until_open()
         except BaseException as error:
+            connection.abort("hand-shake given up")
             sock.close()
-            self._accepted -= 1
-            if isinstance(error, OSError):  # gone before we could look at it
-                return
-            raise
-        try:
-            await self._loop.connect_accepted_socket(lambda: connection, sock)
-        except BaseException as error:
-            sock.close()
-            self._forget(connection)
+            self._accepted -= not connection.flow
             if not isinstance(error, OSError):
                 raise
+            if not isinstance(error, ConnectionError):  # who comes and goes, a health check for one, is no news
+                self._refuse(f"hand-shake: {reason_of(error)}")
+
+    def _welcomed(self, task: asyncio.Task[None]) -> None:
+        self._welcomes.pop(task, None)
 
     def _listen(self) -> None:
-        if self._listening:
+        if self._reading and self._sock:
             self._loop.add_reader(self._sock.fileno(), self._on_acceptable)
 
     def _refuse(self, why: str) -> None:
         if why not in self._refused:
             self._refused[why] = 0
-            self._loop.call_later(_NOTE_INTERVAL_S, self._tell_refused, why)
+            self._loop.call_later(self._settings.note_interval_s, self._tell_refused, why)
         self._refused[why] += 1
 
     def _tell_refused(self, why: str) -> None:
@@ -123,17 +149,19 @@ class TcpPort:
             lambda reason: self._context.feed((Unreachable(flow, reason),)),
         )
 
-    def _send_to(self, flow: Flow, peer: Address, data: bytes) -> None:
-        connection = self._by_peer.get(peer)
+    def _send_to(self, flow: Flow, address: Address, data: bytes) -> None:
+        # A certificate is shown for a name, so over TLS a connection serves the name that it was opened to.
+        asked = flow.peer if self._tls else address
+        connection = self._by_peer.get(asked)
         if connection and not connection.closing:
             connection.write(data)
             return
-        opening = self._openings.get(peer)
+        opening = self._openings.get(asked)
         if opening is None:
             if len(self._connections) - self._accepted + len(self._openings) >= self._settings.connections:
                 self._context.feed((Unreachable(flow, "too many connections"),))
                 return
-            opening = self._openings[peer] = Opening(peer)
+            opening = self._openings[asked] = Opening(asked, address)
             opening.task = self._loop.create_task(self._connect(opening))
         if opening.queued_bytes + len(data) > self._settings.connect_queue_bytes:
             self._context.feed((Unreachable(flow, "too much waits for the connection"),))
@@ -141,75 +169,86 @@ class TcpPort:
         opening.add(flow, data)
 
     async def _connect(self, opening: Opening) -> None:
-        sock = socket.socket(self._sock.family, socket.SOCK_STREAM)
-        sock.setblocking(False)
+        connection = self._connection(opening)
+        sock = None
         try:
+            sock = socket.socket(self._family, socket.SOCK_STREAM)
+            sock.setblocking(False)
             if self.interface.host not in _WILDCARDS:
                 sock.bind((self.interface.host, 0))  # the peer must see the address that our Via names
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             async with asyncio.timeout(self._settings.connect_timeout_s):
-                await self._loop.sock_connect(sock, opening.peer)
+                await self._loop.sock_connect(sock, opening.address)
             await self._context.thawed.wait()
-            connection = self._connection(sock, opening)
-            await self._loop.create_connection(lambda: connection, sock=sock)
-        except (OSError, OverflowError) as error:  # TimeoutError is an OSError
-            sock.close()
+            async with asyncio.timeout(self._settings.handshake_s):
+                if self._tls:
+                    await self._loop.create_connection(
+                        lambda: connection,
+                        sock=sock,
+                        ssl=self._tls.connecting,
+                        server_hostname=opening.asked[0],
+                        ssl_shutdown_timeout=self._settings.close_wait_s,
+                    )
+                else:
+                    await self._loop.create_connection(lambda: connection, sock=sock)
+                await connection.until_open()
+        except BaseException as error:
+            connection.abort("hand-shake given up")
+            if sock:
+                sock.close()
+            if not isinstance(error, (OSError, OverflowError)):  # TimeoutError is an OSError
+                raise
             reason = "port out of range" if isinstance(error, OverflowError) else reason_of(error)
             flows = dict.fromkeys(flow for flow, _ in opening.queue)
             self._context.feed([Unreachable(flow, reason) for flow in flows])
-        except asyncio.CancelledError:
-            sock.close()
-            raise
         finally:
-            self._openings.pop(opening.peer, None)
+            self._openings.pop(opening.asked, None)
 
     # --- connections --------------------------------------------------------------------------------------
 
-    def _connection(self, sock: socket.socket, opening: Opening | None) -> Connection:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        peer: Any = sock.getpeername()
-        flow = Flow(self._name, (peer[0], peer[1]), next(self._numbers))
-        connection = Connection(flow, opening, self._context, self._forget)
-        self._connections[flow.stream] = connection
-        for address in connection.addresses:
-            self._by_peer[address] = connection
-        return connection
+    def _connection(self, opening: Opening | None) -> Connection:
+        if self.interface.whole_messages:
+            return WebSocketConnection(opening, self._context, self, self.interface.origins)
+        return Connection(opening, self._context, self)
 
-    def _forget(self, connection: Connection) -> None:
-        if self._connections.pop(connection.flow.stream, None) is None:
+    def opened(self, connection: Connection, peer: Address) -> Flow:
+        """A connection stands: give it its flow."""
+        flow = Flow(self._name, peer, next(self._numbers))
+        self._connections[flow.stream] = connection
+        for address in _addresses(connection, peer):
+            self._by_peer[address] = connection
+        if not self._reading:
+            connection.pause()
+        return flow
+
+    def lost(self, connection: Connection) -> None:
+        """A connection that stood is gone."""
+        flow = connection.flow
+        if flow is None or self._connections.pop(flow.stream, None) is None:
             return
         self._accepted -= connection.opening is None
         self._reads += connection.reads
         self._writes += connection.writes
-        for address in connection.addresses:
+        for address in _addresses(connection, flow.peer):
             if self._by_peer.get(address) is connection:
                 del self._by_peer[address]
         if not self._connections:
             self._all_lost.set()
 
     def ping(self, flow: Flow) -> None:
-        """Only WebSocket has pings."""
+        connection = self._connections.get(flow.stream)
+        if connection:
+            connection.ping()
 
     def close_stream(self, flow: Flow) -> None:
         connection = self._connections.get(flow.stream)
         if connection:
             connection.close("closed by this side")
 
-    def _sweep(self) -> None:
-        """Close what is idle; abort what was closed but whose peer doesn't take the rest."""
-        idle_s = self._settings.idle_s
-        silent_since = self._loop.time() - idle_s
-        for connection in list(self._connections.values()):
-            if connection.last_heard <= silent_since:
-                if connection.closing:
-                    connection.abort("closed by this side")
-                else:
-                    connection.close(f"idle for {idle_s:g} s")
-        self._sweep_handle = self._loop.call_later(idle_s / _SWEEPS_PER_IDLE_TIME, self._sweep)
-
     def stats(self) -> PortStats:
         return PortStats(
             interface=self._name,
-            transport="tcp",
+            transport=self.interface.transport,
             received=self._reads + sum(each.reads for each in self._connections.values()),
             sent=self._writes + sum(each.writes for each in self._connections.values()),
             connections=len(self._connections),
@@ -217,28 +256,29 @@ class TcpPort:
 
     # --- life ---------------------------------------------------------------------------------------------
 
+    def renew(self, interface: Interface, tls: Tls | None) -> None:
+        """Take over what may change while connections stand: certificates and origins, for new hand-shakes."""
+        self.interface = replace(self.interface, tls=interface.tls, origins=interface.origins)
+        self._tls = tls
+
     def freeze(self) -> None:
-        self._listening = False
-        self._loop.remove_reader(self._sock.fileno())
-        if self._sweep_handle:
-            self._sweep_handle.cancel()
+        self._rest()
         for connection in self._connections.values():
             connection.pause()
 
     def thaw(self) -> None:
-        self._listening = True
+        self._reading = True
         self._listen()
         for connection in list(self._connections.values()):
             connection.resume()
-        self._sweep_handle = self._loop.call_later(self._settings.idle_s / _SWEEPS_PER_IDLE_TIME, self._sweep)
 
     def kill(self) -> None:
-        self._close_listener()
+        self._end()
         for connection in list(self._connections.values()):
             connection.abort("killed")
 
     async def stop(self) -> None:
-        self._close_listener()
+        self._end()
         self._all_lost.clear()
         for connection in list(self._connections.values()):
             connection.close("closed by this side")
@@ -249,15 +289,29 @@ class TcpPort:
             except TimeoutError:
                 self.kill()
 
-    def _close_listener(self) -> None:
-        if self._sock.fileno() < 0:
+    def _rest(self) -> None:
+        """Accept nothing."""
+        self._reading = False
+        if self._sock:
+            self._loop.remove_reader(self._sock.fileno())
+
+    def _end(self) -> None:
+        """Neither accept nor open any more; hand-shakes are given up."""
+        if self._sock and self._sock.fileno() < 0:
             return
-        self.freeze()
+        self._rest()
         self._names.close()
-        self._sock.close()
+        if self._sock:
+            self._sock.close()
         for opening in self._openings.values():
             if opening.task:
                 opening.task.cancel()
         self._openings.clear()
         for task in self._welcomes:
             task.cancel()
+
+
+def _addresses(connection: Connection, peer: Address) -> set[Address]:
+    """What a Send may call the peer."""
+    opening = connection.opening
+    return {peer, opening.asked} if opening else {peer}

@@ -18,6 +18,7 @@ from engine.live.names import Names
 from engine.live.notes import BufferShort, DatagramsLost
 from engine.live.port import Context, PortStats
 from engine.live.sockets import kernel_drops, size_buffer
+from engine.live.tls import Tls
 
 _DATAGRAM_BYTES = 65_535
 _LOSS_CHECK_S = 1.0
@@ -233,6 +234,9 @@ class UdpPort:
 
     def close_stream(self, flow: Flow) -> None:
         """A datagram has no stream: nothing to close."""
+
+    def renew(self, interface: Interface, tls: Tls | None) -> None:
+        """Nothing of a datagram interface can change."""
 
     def freeze(self) -> None:
         self._reading = False

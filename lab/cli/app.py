@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.certificate import certificate
 from lab.cli.check import check
 from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
@@ -49,4 +50,5 @@ app.command()(simulate)
 app.command()(rehearse)
 app.command()(serve)
 app.command()(check)
+app.command()(certificate)
 app.add_typer(nodes, name="nodes")

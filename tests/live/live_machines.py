@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,8 +102,10 @@ class World:
         return [note for note in self.notes if isinstance(note, kind)]
 
 
-def interface(transport: Transport = "udp", host: str = HOST, port: int = 0, name: str = "a") -> Interface:
-    return Interface(name=name, transport=transport, host=host, port=port)
+def interface(
+    transport: Transport = "udp", host: str = HOST, port: int = 0, name: str = "a", **more: Any
+) -> Interface:
+    return Interface(name=name, transport=transport, host=host, port=port, **more)
 
 
 async def started(
@@ -160,8 +163,13 @@ async def receive(sock: socket.socket, size: int = 65_535) -> bytes:
 
 
 def closed_port() -> int:
-    """A UDP and TCP port of the loopback that nobody has just now."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """A UDP and TCP port of the loopback that nobody has just now, and that port 0 gives to nobody."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # below the kernel's ephemeral ones
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            try:
+                udp.bind((HOST, port))
+                tcp.bind((HOST, port))
+            except OSError:
+                continue
+            return port

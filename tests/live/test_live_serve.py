@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from live_machines import HOST, Echo, closed_port, in_loop, interface, until
 
-from engine.boundary import Drain, Note, Reconfigure
+from engine.boundary import Drain, Interface, Note, Reconfigure
 from engine.live import LiveError
 from engine.live.control import ControlClient
 from engine.live.notes import DrainStarted, ReloadFailed, ServeStarted, ServeStopped
@@ -32,22 +32,23 @@ class Served:
 
     def __init__(self, **options: Any) -> None:
         self.machine = options.pop("machine", Worker())
+        self.interfaces: list[Interface] = options.pop("interfaces", [interface(port=options.pop("port", 0))])
         self.notes: list[Note] = []
         self.reloads: list[Reconfigure | Exception] = []
         self.task = asyncio.create_task(
             serve(
-                lambda: (self.machine, [interface(port=options.pop("port", 0))]),
+                lambda: (self.machine, self.interfaces),
                 self._reload,
                 on_note=lambda note, now: self.notes.append(note),
-                **{name: value for name, value in options.items() if name != "port"},
+                **options,
             )
         )
 
-    def _reload(self) -> Reconfigure:
+    def _reload(self) -> tuple[Reconfigure, list[Interface]]:
         reload = self.reloads.pop(0)
         if isinstance(reload, Exception):
             raise reload
-        return reload
+        return reload, self.interfaces
 
     async def ready(self) -> None:
         await until(lambda: self.told(ServeStarted))

@@ -169,19 +169,6 @@ def test_a_peer_that_reads_nothing_is_cut_off(fast: bool) -> None:
     in_loop(scenario, fast=fast)
 
 
-def test_idle_connections_are_closed(fast: bool) -> None:
-    async def scenario() -> None:
-        world = await started(Recorder(), interface("tcp"), settings=LiveSettings(idle_s=0.1))
-        sock = await connect(world)
-        assert await receive(sock) == b""
-        await until(lambda: world.machine.of(StreamClosed))
-        assert world.machine.of(StreamClosed)[0].reason == "idle for 0.1 s"
-        sock.close()
-        await world.host.stop()
-
-    in_loop(scenario, fast=fast)
-
-
 def test_connections_beyond_the_bound_are_closed_at_once_and_room_is_given_back(fast: bool) -> None:
     async def scenario() -> None:
         world = await started(Recorder(), interface("tcp"), settings=LiveSettings(connections=2))
