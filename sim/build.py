@@ -71,7 +71,8 @@ def parts(
     PolicyError
         If a policy cannot be loaded.
     """
-    found = [_node(topology, name) for name in topology.nodes]
+    databases: dict[str, Registrations] = {}
+    found = [_node(topology, name, databases) for name in topology.nodes]
     found += [_edge(topology, name, policy) for name in topology.edges]
     for name in topology.clients:
         found += _client(topology, name, scenario, duration_s)
@@ -115,7 +116,7 @@ def node_host(topology: Topology, name: str) -> str:
     return f"127.254.{number // 250}.{number % 250 + 1}"
 
 
-def _node(topology: Topology, name: str) -> Part:
+def _node(topology: Topology, name: str, databases: dict[str, Registrations]) -> Part:
     node = topology.nodes[name]
     model = node.model
     interface = Interface(
@@ -128,6 +129,8 @@ def _node(topology: Topology, name: str) -> Part:
         users=model.users.names,
         password=model.users.password,
         auth=model.auth,
+        trusted=_edge_hosts(topology, name) if model.trusts_edges else (),
+        media_webrtc=model.media_webrtc,
         version=model.version,
         max_sessions=model.max_sessions,
         force_expires_s=model.force_expires_s,
@@ -137,16 +140,29 @@ def _node(topology: Topology, name: str) -> Part:
         answer_delay_s=model.answer_delay_s,
     )
     up_already = dataclasses.replace(config, startup_s=0.0)
+    shared = None if model.database is None else databases.setdefault(model.database, Registrations())
     disk = Registrations()
 
     def make(birth: Birth, rng: Random) -> FreeSwitch:
         nonlocal disk
-        if not birth.keep_data:
+        if shared is not None:
+            disk = shared
+        elif not birth.keep_data:
             disk = Registrations()
         # A scenario begins with nodes that run; only what is started within it takes its time.
         return FreeSwitch(config if birth.number else up_already, rng, disk)
 
     return Part(place=name, name=name, role="node", interfaces=(interface,), make=make)
+
+
+def _edge_hosts(topology: Topology, node_name: str) -> tuple[str, ...]:
+    """From where the edges that serve a node talk to it."""
+    node = topology.nodes[node_name]
+    return tuple(
+        topology.interface(edge, node.transport, node.interface).host
+        for edge in topology.edges
+        if node_name in topology.served(edge)
+    )
 
 
 def _client(topology: Topology, name: str, scenario: Scenario | None, duration_s: float) -> list[Part]:

@@ -78,6 +78,17 @@ class FreeSwitchModel(Section):
         default=0.0, description="From 180 to 200 for the extensions that it answers itself."
     )
     auth: bool = Field(default=False, description="Whether it challenges INVITEs; REGISTER is always challenged.")
+    trusts_edges: bool = Field(
+        default=False, description="Whether what comes from an edge is not challenged though auth is on."
+    )
+    media_webrtc: bool = Field(
+        default=False, description="Whether it offers browser media to whomever it calls (S23)."
+    )
+    database: str | None = Field(
+        default="registrations",
+        description="Nodes that name the same one share their registrations, which then survive any of them; "
+        "null: its own, lost with its process unless a fault says keep_registrations.",
+    )
     domain: Host | None = Field(
         default=None, description="Its SIP domain and digest realm; default: the host asked for."
     )

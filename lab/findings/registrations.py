@@ -19,6 +19,7 @@ _SHORTEST_UDP_BINDING_S = 30.0  # home gateways, Hätönen et al., IMC 2010
 def registrations(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
     """Everything between an agent's login and the call that must reach it."""
     yield from _lifetime(topology, config)
+    yield from _databases(topology, config)
     yield from _tokens(config)
     yield from _bindings(config)
     yield from _load(topology, config)
@@ -60,6 +61,18 @@ def _lifetime(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
             f"has run out: a refresh that is late by more is lost"
         )
         yield Finding("risk", config.name, what, "use streams: lifetime: follows_registration")
+
+
+def _databases(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
+    databases = {node.name: topology.nodes[node.name].model.database for node in config.nodes}
+    apart = [name for name, database in databases.items() if database is None]
+    if config.registrar.shared and len(databases) > 1 and (apart or len(set(databases.values())) > 1):
+        names = ", ".join(apart or databases)
+        what = f"the edge takes registrations for shared, but {names} can't see those made through other nodes"
+        remedy = (
+            "set registrar: shared: false, so that agents register anew when a node dies, or share one"
+        )
+        yield Finding("breaks", config.name, what, remedy)
 
 
 def _tokens(config: EdgeConfig) -> Iterator[Finding]:

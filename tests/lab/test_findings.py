@@ -62,6 +62,20 @@ clients: {agents: {host: 127.0.2.1, users: 200000, registers: true}}
         assert any("times a second" in what for what in breaks(text % 60))
 
 
+class TestSharedRegistrations:
+    TEXT = """
+edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}, registrar: {shared: %s}}}
+nodes: {FS1: {host: 127.0.1.1, model: {database: null}}, FS2: {host: 127.0.1.2}}
+"""
+
+    def test_an_edge_that_believes_in_a_database_that_is_not_there(self) -> None:
+        (told,) = breaks(self.TEXT % "true")
+        assert "FS1 can't see" in told
+
+    def test_an_edge_that_knows_better(self) -> None:
+        assert breaks(self.TEXT % "false") == []
+
+
 class TestSinglePointsOfFailure:
     def test_the_only_edge_and_the_only_node_are_named(self) -> None:
         found = findings("edges: {e: {interfaces: {a: {host: 127.0.0.1}}}}\nnodes: {FS1: {host: 127.0.1.1}}")

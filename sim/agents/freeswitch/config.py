@@ -32,6 +32,7 @@ class FreeSwitchConfig:
     password: str = "1234"
     auth: bool = True  # whether INVITE is challenged; REGISTER always is
     trusted: tuple[str, ...] = ()  # IP addresses that are never challenged: the edges (apply-inbound-acl)
+    media_webrtc: bool = False  # every call that it makes offers browser media
     version: Literal["1.10.12", "1.11.2"] = "1.10.12"
     max_sessions: int = 1000
     force_expires_s: int = 180  # granted whatever was asked (sip-force-expires)

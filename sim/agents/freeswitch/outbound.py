@@ -48,7 +48,7 @@ def target_of(node: Node, user: str, binding: Binding) -> Target:
     """
     contact = parse_uri(binding.contact)
     transport = (contact.params.get(b"transport") or b"udp").lower()
-    webrtc = transport in (b"ws", b"wss")
+    webrtc = node.config.media_webrtc or transport in (b"ws", b"wss")
     name = binding.interface if binding.interface in node.places else next(iter(node.places))
     if not binding.paths and transport == b"tcp":
         name = next((place for place, known in node.places.items() if known.interface.reliable), name)
