@@ -155,8 +155,8 @@ class Edge:
         lost: BoundaryLostError | None = None
         try:
             messages = self._streams.receive(flow, data, now)
-        except BoundaryLostError as error:
-            messages, lost = error.messages, error
+        except BoundaryLostError as broken:
+            messages, lost = broken.messages, broken
         except SipError as error:
             self._dropped(flow, error.why)
             return

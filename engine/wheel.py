@@ -10,6 +10,8 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from math import ceil
 
+from mypy_extensions import mypyc_attr
+
 from engine.boundary import NEVER
 from engine.timers import Timed, TimerQueue
 
@@ -21,6 +23,7 @@ _PAUSE_S = 1.0  # a tick so late means that the machine stood still
 _GRACE_SLOTS = int(1.0 / GRID_S)
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Rider:
     """Something with one deadline on a wheel."""
 
