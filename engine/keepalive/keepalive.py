@@ -29,8 +29,8 @@ class Reachable(Protocol):
     """What is asked of the binding of a registered agent. It is known by its identity."""
 
     @property
-    def flow(self) -> Flow:
-        """The way to it."""
+    def flow(self) -> Flow | None:
+        """The way to it, None while there is none."""
         ...
 
     @property
@@ -91,7 +91,8 @@ class KeepAlive:
     def bound(self, binding: Reachable, now: float) -> None:
         """A binding was made or refreshed: its agent is alive."""
         config = self.config
-        if config.method == "none" or binding.flow.stream or (config.natted_only and not binding.natted):
+        flow = binding.flow
+        if config.method == "none" or not flow or flow.stream or (config.natted_only and not binding.natted):
             self.unbound(binding, now)
             return
         watch = self._watches.get(binding)
@@ -132,7 +133,8 @@ class KeepAlive:
         """One keep-alive is due; the result is when the next one is."""
         config = self.config
         binding = watch.binding
-        if config.method == "none":
+        flow = binding.flow
+        if config.method == "none" or flow is None:
             self.unbound(binding, now)
             return NEVER
         if watch.nonce:
@@ -143,17 +145,17 @@ class KeepAlive:
                 return NEVER
         if config.method == "options":
             watch.nonce = self._rng.getrandbits(64) | 1
-            self._out.append(Send(binding.flow, self._options(watch)))
+            self._out.append(Send(flow, self._options(watch, flow.interface)))
         else:
             watch.nonce = 0
-            self._out.append(Send(binding.flow, _CRLFCRLF))
+            self._out.append(Send(flow, _CRLFCRLF))
         return now + config.interval_s * (1.0 + config.jitter * (self._rng.random() - 0.5))
 
-    def _options(self, watch: Watch) -> bytes:
-        flow, contact, nonce = watch.binding.flow, watch.binding.contact, watch.nonce
-        request = self._requests.get(flow.interface)
+    def _options(self, watch: Watch, interface: str) -> bytes:
+        contact, nonce = watch.binding.contact, watch.nonce
+        request = self._requests.get(interface)
         if request is None:
-            request = self._requests[flow.interface] = self._template(flow.interface)
+            request = self._requests[interface] = self._template(interface)
         return request % (contact, watch.number, nonce, nonce & 0xFFFFFFFF, contact, nonce)
 
     def _template(self, interface: str) -> bytes:

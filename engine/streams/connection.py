@@ -14,6 +14,7 @@ class Keeper(Protocol):
     """What a connection asks of the table that it stands in."""
 
     config: StreamsConfig
+    idle_s: float
 
     def idle_due(self, connection: Connection) -> float:
         """When this connection has been idle for too long."""
@@ -67,7 +68,7 @@ class Connection(Rider):
             return self._close(f"ping unanswered for {config.ping_timeout_s:g} s", now)
         idle_due = self._keeper.idle_due(self)
         if idle_due <= now:
-            return self._close(f"idle for {now - self.heard_at:.0f} s", now)
+            return self._close(f"idle for {self._keeper.idle_s:g} s", now)
         if self.ping_at <= now:
             self.ping_at = now + config.ping_interval_s if config.ping_interval_s else NEVER
             if self.pinged_at == NEVER and config.ping_interval_s:

@@ -61,9 +61,9 @@ class Streams:
         """Take over new settings; connections that stand feel them when they are looked at next."""
         self.config = config.streams
         self._limits = config.limits
-        self._idle_s = config.streams.idle_s
+        self.idle_s = config.streams.idle_s
         if config.streams.lifetime == "above_expiry":
-            self._idle_s = max(self._idle_s, config.registrar.agent_max_expires_s + config.streams.margin_s)
+            self.idle_s = max(self.idle_s, config.registrar.agent_max_expires_s + config.streams.margin_s)
         self._follows = config.streams.lifetime == "follows_registration"
 
     # --- what happened
@@ -175,7 +175,7 @@ class Streams:
 
     def idle_due(self, connection: Connection) -> float:
         """When this connection has been idle for too long."""
-        due = connection.heard_at + self._idle_s
+        due = connection.heard_at + self.idle_s
         if self._follows:
             due = max(due, self._lease(connection.flow) + self.config.margin_s)
         return due
