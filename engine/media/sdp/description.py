@@ -223,4 +223,4 @@ def parse(text: bytes, limits: Limits = _LIMITS) -> Description:
 
 def _attribute_name(line: bytes) -> bytes:
     """The name of an attribute line; empty for any other line."""
-    return line[2:].partition(b":")[0] if line.startswith(b"a=") else b""
+    return line[2:].partition(b":")[0].rstrip() if line.startswith(b"a=") else b""

@@ -1,0 +1,75 @@
+"""Pairs of UDP ports for media: an even one for RTP and the next for RTCP (RFC 3550 §11), from a range.
+
+A pair that was given back rests for a while, so that what is still on its way to the old call reaches nobody.
+Free pairs are taken at random: a stranger who sends to the range must guess.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+
+from engine.sip.errors import SipError
+
+REST_S = 5.0
+"""How long a pair rests: longer than a late packet or a peer that still has to hear of the end."""
+
+
+class PortsExhaustedError(SipError):
+    """Every pair of a range is in use or at rest: 503."""
+
+    def __init__(self, interface: str) -> None:
+        super().__init__(f"media ports of {interface} exhausted", 503)
+
+
+class PortPool:
+    """The pairs of one interface. ``low`` and ``high`` are the first and the last port of the range."""
+
+    __slots__ = ("_free", "_random", "_rest_s", "_resting", "_taken", "interface", "pairs")
+
+    def __init__(self, interface: str, low: int, high: int, random: Random, rest_s: float = REST_S) -> None:
+        first = low + low % 2
+        if not 0 < low <= high <= 65_535 or high <= first:
+            raise ValueError(f"media port range {low}-{high} of {interface} holds no pair")
+        self.interface = interface
+        self._free = list(range(first, high, 2))
+        self.pairs = len(self._free)
+        self._taken: set[int] = set()
+        self._resting: deque[tuple[float, int]] = deque()
+        self._random = random
+        self._rest_s = rest_s
+
+    def take(self, now: float) -> int:
+        """Reserve a pair; the even port names it.
+
+        Raises
+        ------
+        PortsExhaustedError
+            Where none is free.
+        """
+        resting = self._resting
+        while resting and resting[0][0] <= now:
+            self._free.append(resting.popleft()[1])
+        free = self._free
+        if not free:
+            raise PortsExhaustedError(self.interface)
+        index = self._random.randrange(len(free))
+        free[index], free[-1] = free[-1], free[index]
+        port = free.pop()
+        self._taken.add(port)
+        return port
+
+    def give(self, port: int, now: float) -> None:
+        """Give a pair back. One that wasn't taken, or was given back before, is passed over."""
+        if port in self._taken:
+            self._taken.remove(port)
+            self._resting.append((now + self._rest_s, port))
+
+    def holds(self, port: int) -> bool:
+        """Whether a port, even or odd, belongs to a pair in use."""
+        return port - port % 2 in self._taken
+
+    @property
+    def in_use(self) -> int:
+        """Pairs in use."""
+        return len(self._taken)
