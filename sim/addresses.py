@@ -96,6 +96,11 @@ class Addresses:
             ports[port.name] = port
         return ports
 
+    def settle(self, host: str, place: str) -> None:
+        """Let a middlebox's IP address, without ports of its own, be at a place; ValueError where it is taken."""
+        if (other := self._places.setdefault(host, place)) != place:
+            raise ValueError(f"{place}: {host} is taken by {other} - change one of them")
+
     def name(self, name: str, host: str) -> None:
         """Let ``name`` resolve to the IP address ``host``."""
         self._names[name] = host

@@ -4,12 +4,15 @@ A connection takes one round trip; TLS another, and WebSocket's upgrade one more
 must run. A lost segment comes late (``Direction.segment``), and what follows waits for it. A partition stalls the
 segments of the direction that it cuts until it heals, or until the sender's kernel gives up. Whoever was told
 ``StreamOpened`` is told ``StreamClosed`` once, whichever side ends the connection, unless its process dies.
+
+Between the ends may stand NATs and balancers (``sim.middleboxes``). A segment that one of them drops is repeated,
+later and later, until it passes or the kernel gives up; only a reset tells the sender more than silence does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 from engine.boundary import (
     Address,
@@ -23,7 +26,9 @@ from engine.boundary import (
     Unreachable,
 )
 from sim.addresses import Port, Receiver
-from sim.links import Direction, Queue
+from sim.links import RETRANSMIT_AFTER_S, Direction, Queue, delay_until
+from sim.middleboxes import BalancerBox, Lost
+from sim.nat import Segment
 from sim.trace import Wire
 
 if TYPE_CHECKING:
@@ -35,6 +40,9 @@ CONNECT_TIMEOUT_S = 127.0
 GIVE_UP_S = 924.6
 """Linux's default (tcp_retries2 is 15): an open connection whose segments get no answer for so long is closed."""
 
+LONGEST_RETRY_S = 120.0
+"""Linux's TCP_RTO_MAX."""
+
 FIRST_EPHEMERAL_PORT = 32_768
 LAST_EPHEMERAL_PORT = 60_999
 
@@ -45,10 +53,30 @@ _Arrival: TypeAlias = "Callable[[_End], None]"
 """What happens at the other end, which is its argument."""
 
 
+class _Held(NamedTuple):
+    """A segment that did not get through yet."""
+
+    arrival: _Arrival
+    segment: Segment
+
+
 class _End:
     """One end of a connection: what its machine knows of it, and the way to the other end."""
 
-    __slots__ = ("flow", "other", "port", "queue", "stalled", "state", "waiting", "way", "wire")
+    __slots__ = (
+        "balancer",
+        "flow",
+        "other",
+        "passes",
+        "port",
+        "queue",
+        "severed",
+        "stalled",
+        "state",
+        "waiting",
+        "way",
+        "wire",
+    )
 
     def __init__(self, port: Port | None, flow: Flow, way: Direction, wire: Wire) -> None:
         self.port = port  # None: nobody has the address that the connection is to go to
@@ -59,7 +87,10 @@ class _End:
         self.queue = Queue()
         self.state: Literal["connecting", "open", "closed"] = "connecting"
         self.waiting: list[bytes] = []  # sent by the machine before the connection stood
-        self.stalled: list[_Arrival] = []  # on its way, and held up
+        self.stalled: list[_Held] = []
+        self.passes = False  # whether NATs or balancers stand between the ends
+        self.balancer: BalancerBox | None = None  # the one that the connection came by
+        self.severed = False  # cut without a word: nothing passes any more
 
 
 class Connections:
@@ -69,6 +100,7 @@ class Connections:
         self._network = network
         self._numbers: dict[str, int] = {}
         self._ephemeral: dict[str, int] = {}
+        self._sources: set[tuple[Address, Address]] = set()  # ephemeral ports in use, each for one peer
         self._ends: dict[tuple[str, int], _End] = {}  # by place and stream number
         self._by_peer: dict[tuple[Port, Address], _End] = {}
         self._stalled: dict[Direction, list[_End]] = {}
@@ -95,7 +127,7 @@ class Connections:
         end = self._ends.get((port.host.place, stream))
         if end is not None and end.state == "open":
             self._forget(end)
-            self._travel(end, lambda other: self._end(other, "closed by peer"))
+            self._travel(end, lambda other: self._end(other, "closed by peer"), "fin")
             self._tell_soon(port.host, StreamClosed(end.flow, "closed"))
 
     def ping(self, port: Port, stream: int) -> None:
@@ -108,60 +140,70 @@ class Connections:
         """The process died: its kernel resets every connection that it had."""
         for end in [end for (port, _), end in self._by_peer.items() if port.host is host]:
             self._forget(end)
-            self._travel(end, self._reset)
+            self._travel(end, self._reset, "rst")
 
-    def cut(self, place: str, other: str) -> None:
-        """Something between two places ends every connection between them: both ends get a reset."""
+    def cut(self, place: str, other: str, *, silently: bool) -> None:
+        """End every connection between two places: by a reset to both ends, or so that neither learns of it."""
         for end in list(self._by_peer.values()):
-            if {end.wire.from_place, end.wire.to_place} == {place, other}:
+            if {end.wire.from_place, end.wire.to_place} != {place, other}:
+                continue
+            if silently:
+                end.severed = end.passes = True
+            else:
                 self._reset(end)
 
     def resume(self, direction: Direction) -> None:
         """The partition of this direction is over: what it stalled goes on, in order."""
         for end in self._stalled.pop(direction, ()):
-            stalled, end.stalled = end.stalled, []
-            for arrival in stalled:
-                self._travel(end, arrival)
+            self._go_on(end)
 
     # --- set-up -------------------------------------------------------------------------------------------
 
     def _connect(self, port: Port, flow: Flow, peer: Address) -> _End:
         network = self._network
-        here = port.host.place
-        target = network.addresses.port(port.transport, peer)
-        there = target.host.place if target else network.addresses.place(peer[0])
-        source = (port.address[0], self._ephemeral_port(port.address[0], target))
+        here, transport = port.host.place, port.transport
+        source = (port.address[0], self._ephemeral_port(port.address[0], peer))
+        arrives = (source, peer)  # the addresses that the other end will see
+        passes = network.middleboxes.concern(transport, *arrives)
+        if passes:
+            step = network.middleboxes.carry(transport, *arrives, "syn", None)
+            arrives = arrives if isinstance(step, Lost) else (step.source, step.destination)
+        target = network.addresses.port(transport, arrives[1])
+        there = target.host.place if target else network.addresses.place(arrives[1][0])
         number = self._number(here)
+        self._sources.add((source, peer))
         client = _End(
             port,
             Flow(port.name, flow.peer, number),
             network.direction(here, there),
-            Wire(here, there, source, peer, port.transport),
+            Wire(here, there, source, peer, transport, arrives if passes else None),
         )
         server = _End(
             target,
-            Flow(target.name if target else "", source),  # numbered when it is accepted
+            Flow(target.name if target else "", arrives[0]),  # numbered when it is accepted
             network.direction(there, here),
-            Wire(there, here, peer, source, port.transport),
+            Wire(there, here, arrives[1], arrives[0], transport, (peer, source) if passes else None),
         )
         client.other, server.other = server, client
+        client.passes = server.passes = passes
+        client.balancer = server.balancer = network.middleboxes.listener(transport, peer)
         self._by_peer[port, peer] = self._ends[here, number] = client
-        self._travel(client, self._syn)
+        self._travel(client, self._syn, "syn")
         network.later(CONNECT_TIMEOUT_S, self._refused, client, "connection timed out")
         return client
 
     def _syn(self, server: _End) -> None:
         if server.port is not None and server.port.host.alive:
             self._by_peer[server.port, server.flow.peer] = server
-            self._travel(server, lambda client: self._shake(client, HAND_SHAKES[client.wire.transport]))
+            self._travel(server, lambda client: self._shake(client, HAND_SHAKES[client.wire.transport]), "syn_ack")
         else:
             reason = "connection refused" if server.wire.from_place else "no route to host"
-            self._travel(server, lambda client: self._refused(client, reason))
+            self._travel(server, lambda client: self._refused(client, reason), "rst")
 
     def _shake(self, client: _End, left: int) -> None:
         """The client's kernel or process goes on, with so many round trips left."""
         if client.state != "connecting":
-            self._travel(client, self._reset)  # it has given up, and its kernel says so
+            self._travel(client, self._reset, "rst")  # it has given up, and its kernel says so
         elif left:
             self._travel(client, lambda server: self._when_running(server, lambda: self._shaken(server, left)))
         else:
@@ -182,7 +224,7 @@ class Connections:
             self._receive(client, StreamOpened(client.flow, accepted=False))
             self._flush(client)
         else:
-            self._travel(client, self._reset)
+            self._travel(client, self._reset, "rst")
 
     def _accept(self, server: _End) -> None:
         port = server.port
@@ -194,6 +236,8 @@ class Connections:
         self._ends[place, server.flow.stream] = server
         self._receive(server, StreamOpened(server.flow))
         self._flush(server)
+        if server.balancer is not None:
+            self._watch(server, server.balancer)
 
     def _flush(self, end: _End) -> None:
         waiting, end.waiting = end.waiting, []
@@ -216,7 +260,7 @@ class Connections:
                 self._network.trace.message(now, sent_s, end.wire, data, "delivered")
                 self._receive(other, StreamData(other.flow, data))
             else:
-                self._travel(other, self._reset)
+                self._travel(other, self._reset, "rst")
 
         self._travel(end, arrive)
 
@@ -240,24 +284,77 @@ class Connections:
             self._forget(end)
             self._receive(end, StreamClosed(end.flow, reason))
 
-    def _travel(self, end: _End, arrival: _Arrival) -> None:
+    # --- the way between ----------------------------------------------------------------------------------
+
+    def _travel(self, end: _End, arrival: _Arrival, segment: Segment = "data") -> None:
         """Let something arrive at the other end, behind all that was sent before."""
-        if end.way.blocked or end.stalled:
-            self._stall(end, arrival)
+        if end.stalled or end.way.blocked or (end.passes and not self._passes(end, segment)):
+            self._stall(end, _Held(arrival, segment))
             return
         delay_s = end.queue.delay(self._network.env.now, end.way.segment())
         self._network.later(delay_s, arrival, end.other)
 
-    def _stall(self, end: _End, arrival: _Arrival) -> None:
-        if not end.stalled:
-            self._stalled.setdefault(end.way, []).append(end)
-            self._network.later(GIVE_UP_S, self._give_up, end, arrival)
-        end.stalled.append(arrival)
+    def _passes(self, end: _End, segment: Segment) -> bool:
+        """Whether a segment gets to the other end; if what it meets refuses it, the sender is told."""
+        if end.severed:
+            return False
+        wire, other = end.wire, end.other.wire
+        step = self._network.middleboxes.carry(
+            wire.transport, wire.source, wire.destination, segment, end.balancer
+        )
+        if step == (other.destination, other.source):
+            return True
+        # What gets to somebody who knows of no such connection is refused too.
+        if segment != "rst" and (not isinstance(step, Lost) or step.refused):
+            if end.state == "connecting" and end.flow.stream:
+                reason = "no route to host" if isinstance(step, Lost) and not step.place else "connection refused"
+                self._network.later(0.0, self._refused, end, reason)
+            else:
+                self._network.later(0.0, self._reset, end)
+        return False
 
-    def _give_up(self, end: _End, arrival: _Arrival) -> None:
-        if end.stalled and end.stalled[0] is arrival:
+    def _stall(self, end: _End, held: _Held) -> None:
+        if end.stalled:
+            end.stalled.append(held)
+        elif end.way.blocked:
+            end.stalled.append(held)
+            self._stalled.setdefault(end.way, []).append(end)
+            self._network.later(GIVE_UP_S, self._give_up, end, held)
+        elif end.state != "closed":  # what a dead or closed end still had to say is not repeated for ever
+            end.stalled.append(held)
+            self._network.later(RETRANSMIT_AFTER_S, self._retry, end, held, RETRANSMIT_AFTER_S)
+            self._network.later(GIVE_UP_S, self._give_up, end, held)
+
+    def _retry(self, end: _End, held: _Held, waited_s: float) -> None:
+        if not end.stalled or end.stalled[0] is not held or end.state == "closed":
+            return
+        if end.way.blocked or not self._passes(end, held.segment):
+            wait_s = min(2.0 * waited_s, LONGEST_RETRY_S)
+            self._network.later(wait_s, self._retry, end, held, wait_s)
+        else:
+            self._go_on(end)
+
+    def _go_on(self, end: _End) -> None:
+        stalled, end.stalled = end.stalled, []
+        for held in stalled:
+            self._travel(end, held.arrival, held.segment)
+
+    def _give_up(self, end: _End, held: _Held) -> None:
+        if end.stalled and end.stalled[0] is held:
             end.stalled.clear()
             self._end(end, "connection timed out")
+
+    def _watch(self, server: _End, box: BalancerBox) -> None:
+        """Look when the balancer will end this connection for being idle, and again then."""
+        now = self._network.env.now
+        at_s = box.balancer.closes_at(server.wire.source, server.wire.destination, now)
+        if at_s is None or server.state != "open":
+            return
+        if at_s <= now:
+            self._end(server, "closed by peer")
+            self._end(server.other, "closed by peer")
+        else:
+            self._network.later(delay_until(now, at_s), self._watch, server, box)
 
     def _forget(self, end: _End) -> None:
         end.state = "closed"
@@ -266,6 +363,7 @@ class Connections:
             self._ends.pop((end.port.host.place, end.flow.stream), None)
             # The wire tells the peer's address where the machine gave a name.
             self._by_peer.pop((end.port, end.wire.destination), None)
+        self._sources.discard((end.wire.source, end.wire.destination))
 
     def _receive(self, end: _End, event: Input) -> None:
         if end.port is not None:
@@ -286,11 +384,11 @@ class Connections:
         self._numbers[place] = number = self._numbers.get(place, 0) + 1
         return number
 
-    def _ephemeral_port(self, host: str, target: Port | None) -> int:
+    def _ephemeral_port(self, host: str, peer: Address) -> int:
         port = self._ephemeral.get(host, FIRST_EPHEMERAL_PORT)
-        # A port is free again for a peer that has no connection from it; a whole round without any is beyond TCP.
+        # A port is free again for a peer that has no connection from it.
         for _ in range(FIRST_EPHEMERAL_PORT, LAST_EPHEMERAL_PORT):
-            if target is None or (target, (host, port)) not in self._by_peer:
+            if ((host, port), peer) not in self._sources:
                 break
             port = _after(port)
         self._ephemeral[host] = _after(port)

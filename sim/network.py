@@ -2,6 +2,7 @@
 
 Packets travel as bare SimPy events with a callback, not as processes: an event costs a microsecond, a process ten.
 What happens to a packet is decided when it is sent; partitions and other settings don't touch what is under way.
+Packets that pass NATs or balancers take ``sim.detours``; the others don't pay for them.
 A datagram for a port that no process has open comes back to its sender as ``Unreachable``, after the way there and
 back; like any packet, the ICMP message can get lost.
 """
@@ -17,7 +18,9 @@ from simpy.events import Event
 from engine.boundary import Address, Datagram, Flow, Interface, Unreachable
 from sim.addresses import Addresses, Port, Receiver
 from sim.connections import Connections
+from sim.detours import Detours
 from sim.links import Direction, Link
+from sim.middleboxes import Middleboxes
 from sim.random_streams import RandomStreams
 from sim.trace import Fate, Trace, Wire
 
@@ -98,6 +101,8 @@ class Network:
         self._directions: dict[tuple[str, str], Direction] = {}
         self._routes: dict[tuple[Port, Address], _Route] = {}
         self._callbacks: _Callbacks = [self._arrive]
+        self.middleboxes = Middleboxes(self)
+        self._detours = Detours(self)
         self._connections = Connections(self)
 
     # --- set-up -------------------------------------------------------------------------------------------
@@ -150,9 +155,8 @@ class Network:
         if not port.datagram:
             self._connections.send(port, flow, data)
             return
-        route = self._routes.get((port, flow.peer)) or self._route(port, flow.peer)
+        route = self._routes.get((port, flow.peer)) or self._route(port, flow, data)
         if route is None:
-            self.later(0.0, self._tell, port.host, Unreachable(flow, f"unknown name {flow.peer[0]}"))
             return
         env = self.env
         now = env.now
@@ -175,6 +179,10 @@ class Network:
         """Carry out a machine's Ping."""
         self._connections.ping(port, flow.stream)
 
+    def cut(self, place: str, other: str, *, silently: bool = False) -> None:
+        """End the connections between two places; silently: neither end learns of it but by waiting."""
+        self._connections.cut(place, other, silently=silently)
+
     def died(self, host: Receiver) -> None:
         """The process at this host is gone, and with it its connections."""
         self._connections.drop(host)
@@ -185,35 +193,46 @@ class Network:
         now = self.env.now
         if host is None or not host.alive:
             self.trace.message(now, packet.sent_s, route.wire, packet.data, "unreachable")
-            self._refuse(route, now)
+            reason = "port unreachable" if route.wire.to_place else "no route to host"
+            self.error(route.back, route.sender, Unreachable(route.icmp, reason))
         elif host.admits(len(packet.data)):
             self.trace.message(now, packet.sent_s, route.wire, packet.data, packet.fate)
             host.receive(Datagram(route.flow, packet.data))
         else:
             self.trace.message(now, packet.sent_s, route.wire, packet.data, "overflowed")
 
-    def _refuse(self, route: _Route, now: float) -> None:
-        if route.back.blocked:
-            return
-        reason = "port unreachable" if route.wire.to_place else "no route to host"
-        for delay_s in route.back.datagram(now):
-            self.later(delay_s, self._tell, route.sender, Unreachable(route.icmp, reason))
+    def error(self, back: Direction, sender: Receiver, error: Unreachable) -> None:
+        """Let an ICMP error go back to whom it concerns."""
+        if not back.blocked:
+            for delay_s in back.datagram(self.env.now):
+                self.later(delay_s, self.tell, sender, error)
 
-    def _tell(self, host: Receiver, event: Unreachable) -> None:
+    def tell(self, host: Receiver, event: Unreachable) -> None:
+        """The kernel of a host tells its process, if there is one."""
         if host.alive:
             host.receive(event)
 
-    def _route(self, port: Port, peer: Address) -> _Route | None:
-        address = self.addresses.resolve(peer)
+    def _route(self, port: Port, flow: Flow, data: bytes) -> _Route | None:
+        """The route of this packet and all like it; None where it has gone another way."""
+        address = self.addresses.resolve(flow.peer)
         if address is None:
+            self.later(0.0, self.tell, port.host, Unreachable(flow, f"unknown name {flow.peer[0]}"))
+            return None
+        if self.middleboxes.concern(port.transport, port.address, address):
+            self._detours.send(port, flow, address, data)
             return None
         receiver = self.addresses.port(port.transport, address)
         here = port.host.place
         there = receiver.host.place if receiver else self.addresses.place(address[0])
         wire = Wire(here, there, port.address, address, port.transport)
         route = _Route(
-            port, receiver, Flow(port.name, peer), wire, self.direction(here, there), self.direction(there, here)
+            port,
+            receiver,
+            Flow(port.name, flow.peer),
+            wire,
+            self.direction(here, there),
+            self.direction(there, here),
         )
         if receiver is not None:  # others may be bound later, and strangers may name any number of them
-            self._routes[port, peer] = route
+            self._routes[port, flow.peer] = route
         return route

@@ -13,8 +13,14 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from engine.boundary import Address, Note, Transport
 
-Fate: TypeAlias = Literal["delivered", "duplicated", "lost", "partitioned", "unreachable", "overflowed"]
-"""What became of a message. ``duplicated``: a second copy arrived; ``overflowed``: the socket buffer was full."""
+Fate: TypeAlias = Literal[
+    "delivered", "duplicated", "lost", "partitioned", "unreachable", "overflowed", "filtered"
+]
+"""What became of a message. ``duplicated``: a second copy arrived; ``overflowed``: the socket buffer was full;
+``filtered``: a NAT or balancer let it go no further."""
+
+Seen: TypeAlias = tuple[Address, Address]
+"""Source and destination as the receiver sees them."""
 
 Recording: TypeAlias = Literal["none", "notes", "all"]
 """What is kept in memory; ``all`` is the messages as well as the notes."""
@@ -26,26 +32,38 @@ _HEAD = Struct("<ddI")
 
 
 class Wire:
-    """The way of a message: who sends to whom, from which address to which. Made once, used for every packet."""
+    """The way of a message: who sends to whom, from which address to which. Made once, used for every packet.
 
-    __slots__ = ("destination", "from_place", "label", "source", "to_place", "transport")
+    ``source`` and ``destination`` are the sender's; ``seen`` is what a NAT or balancer made of them.
+    """
+
+    __slots__ = ("destination", "from_place", "label", "seen", "source", "to_place", "transport")
 
     def __init__(
-        self, from_place: str, to_place: str, source: Address, destination: Address, transport: Transport
+        self,
+        from_place: str,
+        to_place: str,
+        source: Address,
+        destination: Address,
+        transport: Transport,
+        seen: Seen | None = None,
     ) -> None:
         self.from_place = from_place
         self.to_place = to_place
         self.source = source
         self.destination = destination
         self.transport = transport
-        self.label = repr((from_place, to_place, source, destination, transport)).encode()
+        self.seen = seen
+        ends = (from_place, to_place, source, destination, transport)
+        self.label = repr(ends if seen is None else (*ends, seen)).encode()
 
 
 class MessageRecord(NamedTuple):
     """One message on the wire, told when its fate is settled: at its arrival, or at once when it never left.
 
     ``time_s`` is when the fate was settled, ``sent_s`` when the sender let go of it. ``to_place`` is "" for an
-    address that nobody has.
+    address that nobody has. ``source`` and ``destination`` are as the sender wrote them; ``seen`` is what the
+    receiver saw, where a NAT or a balancer stood between.
     """
 
     time_s: float
@@ -57,6 +75,7 @@ class MessageRecord(NamedTuple):
     transport: Transport
     data: bytes
     fate: Fate
+    seen: Seen | None = None
 
 
 class NoteRecord(NamedTuple):
@@ -101,6 +120,7 @@ class Trace:
                 wire.transport,
                 data,
                 fate,
+                wire.seen,
             )
             for listener in self._message_listeners:
                 listener(record)

@@ -213,6 +213,13 @@ class Nat:
         session = self._by_outside_peer.get((protocol, destination, peer))
         return session.mapping.inside if session else None
 
+    def owner(self, protocol: Protocol, source: Address, destination: Address, now: float) -> Address | None:
+        """Whose an outside endpoint, ``destination``, is for packets from ``source``; refreshes nothing."""
+        self._timers.fire_due(now)
+        session = self._by_outside_peer.get((protocol, destination, source))
+        mapping = session.mapping if session else self._by_outside.get((protocol, destination))
+        return mapping.inside if mapping else None
+
     # --- what is asked of outside -------------------------------------------------------------------------
 
     def mappings(self, now: float) -> list[Mapped]:
