@@ -10,6 +10,7 @@ from lab.cli.certificate import certificate
 from lab.cli.check import check
 from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
+from lab.cli.plan import plan
 from lab.cli.rehearse import rehearse
 from lab.cli.serve import serve
 from lab.cli.simulate import simulate
@@ -51,4 +52,5 @@ app.command()(rehearse)
 app.command()(serve)
 app.command()(check)
 app.command()(certificate)
+app.command()(plan)
 app.add_typer(nodes, name="nodes")

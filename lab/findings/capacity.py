@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from engine.policy import Policy
+from lab.capacity import erlang_b
 from lab.findings.finding import Finding
 from lab.findings.reading import callers_of, candidates
 from topologies import Topology
@@ -32,22 +33,6 @@ def mean_s(spread: Spread) -> float:
     return spread.mean or 0.0
 
 
-def blocked_share(erlangs: float, channels: int) -> float:
-    """Erlang's B formula: the share of calls that find all channels taken.
-
-    Examples
-    --------
-    >>> round(blocked_share(10, 10), 3)
-    0.215
-    """
-    share = 1.0
-    for channel in range(1, channels + 1):
-        share = erlangs * share / (channel + erlangs * share)
-        if share < 1e-12:
-            return 0.0
-    return share
-
-
 def capacity(
     topology: Topology, name: str, scenario: Scenario, policies: Mapping[str, Policy]
 ) -> Iterator[Finding]:
@@ -57,11 +42,11 @@ def capacity(
         if not channels or not erlangs:
             continue
         where = f"scenario {name}"
-        blocked = blocked_share(erlangs, sum(channels))
+        blocked = erlang_b(erlangs, sum(channels))
         if blocked > BLOCKING_MAX:
             what = f"{erlangs:.0f} Erlang offered to {sum(channels)} channels: {blocked:.0%} of calls are refused"
             yield Finding("breaks", where, what, "add nodes or channels")
-        elif len(channels) > 1 and (blocked := blocked_share(erlangs, sum(channels[:-1]))) > BLOCKING_MAX:
+        elif len(channels) > 1 and (blocked := erlang_b(erlangs, sum(channels[:-1]))) > BLOCKING_MAX:
             what = (
                 f"without the largest node {erlangs:.0f} Erlang meet {sum(channels[:-1])} channels: "
                 f"{blocked:.0%} of calls are refused"
