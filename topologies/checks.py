@@ -63,7 +63,7 @@ def _addresses(topology: Topology) -> Iterator[Problem]:
     taken: dict[tuple[str, str, int], str] = {}
 
     def claim(where: Path, owner: str, transport: str, host: str, port: int) -> Iterator[Problem]:
-        address = (transport, host.lower(), port)
+        address = ("udp" if transport == "udp" else "tcp", host.lower(), port)  # TLS and WebSocket ride on TCP
         if port and address in taken:
             what = f"{transport} {host}:{port} already belongs to {taken[address]}"
             yield Problem(where, what, "give one of the two another host or port")

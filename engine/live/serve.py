@@ -94,7 +94,8 @@ class _Service:
         self._signals = signals
         self._on_note = on_note
         self._last_signal = ""
-        self._stamps = {each.name: stamp_of(each) for each in host.interfaces.values() if each.secure}
+        self._loaded = {each.name: stamp_of(each) for each in host.interfaces.values() if each.secure}
+        self._tried = dict(self._loaded)
 
     def tell_started(self, control_path: Path | None) -> None:
         bound = [each for each in self._host.interfaces.values() if each.listens]
@@ -130,9 +131,9 @@ class _Service:
             await asyncio.sleep(look_s)
             interfaces = [each for each in self._host.interfaces.values() if each.secure]
             before, seen = seen, {each.name: stamp_of(each) for each in interfaces}
-            changed = [each for each in interfaces if seen[each.name] != self._stamps[each.name]]
+            changed = [each for each in interfaces if seen[each.name] != self._tried[each.name]]
             if changed and all(seen[each.name] == before.get(each.name) for each in changed):
-                self._stamps |= seen  # one try for one change
+                self._tried |= seen  # one try for one change
                 try:
                     tls = await asyncio.to_thread(read_tls, changed)
                 except LiveError as error:
@@ -143,9 +144,9 @@ class _Service:
     def _renew(self, interfaces: Sequence[Interface], tls: Mapping[str, Tls]) -> None:
         self._host.renew(interfaces, tls)
         for name, each in tls.items():
-            if each.stamp != self._stamps.get(name):
+            if each.stamp != self._loaded[name]:
                 self._tell(CertificateLoaded(name, each.certificate))
-            self._stamps[name] = each.stamp
+            self._loaded[name] = self._tried[name] = each.stamp
 
     async def drain(self, grace_s: float) -> None:
         began = monotonic()

@@ -15,7 +15,8 @@ from topologies.base import Table
 
 _HOME: Final = "127.200.0"  # where addresses go that are not loopback ones
 _HOSTS_MAX: Final = 254
-_PORT: Final = 5060  # of an interface that leaves its port open: its callers must know it
+# of interfaces that leave their port open: their callers must know it; on one host no two may share a TCP port
+_PORTS: Final[dict[Transport, int]] = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 5066, "wss": 7443}
 
 
 def onto_loopback(topology: Topology, *, private: bool = False) -> Topology:
@@ -76,7 +77,7 @@ def _moved(topology: Topology, to: dict[str, str]) -> Topology:
             key: each.model_copy(
                 update={
                     "host": move(each.host),
-                    "port": each.port or _PORT,
+                    "port": each.port or _PORTS[each.transport],
                     "advertised_host": None,  # the address that others reach is not of this machine
                     "advertised_port": None,
                 }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import ClassVar, Final
 
@@ -12,6 +14,7 @@ from engine.live.notes import MachineFailed
 from lab.deployment import with_policy
 from lab.outcome import Outcome
 from lab.rehearsal.addresses import onto_loopback
+from lab.rehearsal.certificates import with_certificates
 from lab.rehearsal.stage import Stage
 from lab.watch import CallWatch
 from lab.wording import fault_words
@@ -95,8 +98,9 @@ def rehearse_topology(
         trace.listen(checker.on_message, checker.on_note)
     trace.listen(watch.on_message, watch.on_note)
     trace.listen(on_message, on_note)
-    stage = Stage(cast, seed, trace)
-    end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
+    with TemporaryDirectory(prefix="siptwin-") as folder:
+        stage = Stage(with_certificates(cast, Path(folder)), seed, trace)
+        end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",
         topology=staged,

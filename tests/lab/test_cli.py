@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+import stat
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from typer.testing import CliRunner, Result
 
+from engine.live.tls import read_tls
 from lab.cli.app import app
+from topologies import parse
 
 GOOD = """
 edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}}}
@@ -118,8 +125,65 @@ class TestBadInput:
             )
             assert str(port) in refused(siptwin("serve", "taken.yaml", "--control", str(tmp_path / "control")))
 
+    def test_a_certificate_that_is_missing_is_looked_for_beside_the_topology(
+        self, siptwin: Run, tmp_path: Path
+    ) -> None:
+        (tmp_path / "sub").mkdir()
+        secure = "{host: 127.0.0.1, port: 0, transport: wss, tls: {certificate: c.pem, private_key: c.key}}"
+        (tmp_path / "sub" / "tls.yaml").write_text(f"edges: {{edge1: {{interfaces: {{agents: {secure}}}}}}}")
+        text = refused(siptwin("serve", "sub/tls.yaml", "--control", str(tmp_path / "control")))
+        assert "cannot read sub/c.pem (no such file or directory) - correct tls.certificate" in text
+        assert len(set(text.splitlines())) == 1
+
     def test_no_edge_to_ask(self, siptwin: Run, tmp_path: Path) -> None:
         assert "serve" in refused(siptwin("nodes", "list", "--control", str(tmp_path / "nobody")))
+
+
+class TestCertificate:
+    def test_what_it_writes_and_says_can_be_pasted_and_served(self, siptwin: Run, tmp_path: Path) -> None:
+        result = siptwin("certificate", "--host", "sip.example.test", "--host", "::1", "--days", "9")
+        assert result.exit_code == 0, result.output
+        pasted = yaml.safe_load(result.output[result.output.index("tls:") : result.output.index("Chromium")])
+        secure = {"host": "127.0.0.1", "port": 0, "transport": "wss", **pasted}
+        topology = parse(yaml.safe_dump({"edges": {"edge1": {"interfaces": {"agents": secure}}}}).encode())
+        interface = topology.interface("edge1", "wss")
+        assert read_tls([interface])
+        assert "certutil" in result.output
+        assert f"{tmp_path}/certificates/ca.pem" in result.output
+        leaf = x509.load_pem_x509_certificate((tmp_path / "certificates" / "siptwin.pem").read_bytes())
+        names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.DNSName) == ["sip.example.test"]
+        assert [str(each) for each in names.get_values_for_type(x509.IPAddress)] == ["::1"]
+        assert (leaf.not_valid_after_utc - datetime.now(UTC)).days in (8, 9)
+        assert isinstance(leaf.public_key(), EllipticCurvePublicKey)
+
+    def test_the_key_is_for_its_owner_alone(self, siptwin: Run, tmp_path: Path) -> None:
+        siptwin("certificate", "--out", "here")
+        assert stat.S_IMODE((tmp_path / "here" / "siptwin.key").stat().st_mode) == 0o600
+        assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+            "ca.pem",
+            "siptwin.key",
+            "siptwin.pem",
+        ]
+
+    def test_it_replaces_nothing_unasked(self, siptwin: Run, tmp_path: Path) -> None:
+        siptwin("certificate")
+        key = tmp_path / "certificates" / "siptwin.key"
+        before = key.read_bytes()
+        key.chmod(0o644)
+        assert "--force" in refused(siptwin("certificate"))
+        assert key.read_bytes() == before
+        assert siptwin("certificate", "--force").exit_code == 0
+        assert key.read_bytes() != before
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+
+    @pytest.mark.parametrize("host", ["", "a b", "-x.example", "a..b", "sip:a", "ü.example", "x" * 64, "a." * 127])
+    def test_a_host_that_is_none(self, siptwin: Run, host: str) -> None:
+        assert "is neither an IP address nor a DNS name" in refused(siptwin("certificate", f"--host={host}"))
+
+    def test_a_place_that_cannot_be_written_to(self, siptwin: Run, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        assert "cannot write to file" in refused(siptwin("certificate", "--out", "file"))
 
 
 class TestCheck:
@@ -135,5 +199,5 @@ class TestCheck:
 
 def test_help_names_every_command(siptwin: Run) -> None:
     output = siptwin("--help").output
-    for command in ("simulate", "rehearse", "serve", "check", "nodes"):
+    for command in ("simulate", "rehearse", "serve", "check", "certificate", "nodes"):
         assert command in output

@@ -95,6 +95,21 @@ ONE_PROBLEM = {
         "'agents'",
     ),
     "network": ("{host: 127.0.2.1}", "{host: 127.0.2.1, network: wam}", 10, "no network 'wam'", "'wan'"),
+    "same TCP port": (
+        "inside: {host: 127.0.0.2}",
+        "inside: {host: 127.0.0.2}\n      a: {host: 127.0.0.2, transport: tcp}\n"
+        "      b: {host: 127.0.0.2, transport: wss}",
+        7,
+        "already belongs to edge1's a",
+        "another host or port",
+    ),
+    "an origin with a path": (
+        "{host: 127.0.0.2}",
+        "{host: 127.0.0.2, transport: ws, origins: ['https://phone.example.org/']}",
+        5,
+        "is not an origin",
+        "write scheme://host",
+    ),
     "same address": ("127.0.2.1", "127.0.1.1", 10, "already belongs to FS1", "another host or port"),
     "two of one name": (
         "127.0.2.1}",

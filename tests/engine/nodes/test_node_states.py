@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from engine.boundary import Reconfigure
+from engine.boundary import Reconfigure, TlsFiles
 from engine.config import NodeConfig, ProbeConfig
 from engine.edge import EdgeSettings, needs_restart
 from engine.nodes.state import NODE_STATES
@@ -193,3 +193,12 @@ def test_what_needs_a_restart_is_said() -> None:
     config = World().config
     assert needs_restart(config, config) == ""
     assert "interfaces" in needs_restart(config, dataclasses.replace(config, interfaces=()))
+
+
+def test_certificates_and_origins_need_no_restart() -> None:
+    config = World().config
+    files = TlsFiles(certificate="new.pem", private_key="new.key")
+    changed = tuple(
+        dataclasses.replace(each, tls=files, origins=("https://a.example",)) for each in config.interfaces
+    )
+    assert needs_restart(config, dataclasses.replace(config, interfaces=changed)) == ""
