@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from engine.boundary import NEVER, Effect, Flow, Send
 from engine.config import KeepAliveConfig
@@ -44,13 +44,17 @@ class Reachable(Protocol):
         ...
 
 
-class KeepAlive:
+B = TypeVar("B", bound=Reachable)
+
+
+class KeepAlive(Generic[B]):
     """Sends each binding its keep-alives, each at its own instants.
 
     Parameters
     ----------
     unreachable
-        Told of a binding that left several OPTIONS in a row unanswered; nothing is sent to it any more.
+        Told, with the reason in words, of a binding that left several OPTIONS in a row unanswered; nothing is sent
+        to it any more.
     """
 
     __slots__ = (
@@ -73,7 +77,7 @@ class KeepAlive:
         wheel: Wheel,
         out: list[Effect],
         rng: random.Random,
-        unreachable: Callable[[Reachable, float], None],
+        unreachable: Callable[[B, str, float], None],
     ) -> None:
         self.config = config
         self._here = here
@@ -81,14 +85,14 @@ class KeepAlive:
         self._out = out
         self._rng = rng
         self._unreachable = unreachable
-        self._watches: dict[Reachable, Watch] = {}
-        self._by_number: list[Watch | None] = []
+        self._watches: dict[B, Watch[B]] = {}
+        self._by_number: list[Watch[B] | None] = []
         self._free: list[int] = []
         self._requests: dict[str, bytes] = {}  # by interface
 
     # --- what happens
 
-    def bound(self, binding: Reachable, now: float) -> None:
+    def bound(self, binding: B, now: float) -> None:
         """A binding was made or refreshed: its agent is alive."""
         config = self.config
         flow = binding.flow
@@ -109,7 +113,7 @@ class KeepAlive:
         watch.due = now + self._rng.random() * config.interval_s
         self._wheel.look_by(watch, watch.due, now)
 
-    def unbound(self, binding: Reachable, now: float) -> None:
+    def unbound(self, binding: B, now: float) -> None:
         """A binding is gone."""
         watch = self._watches.pop(binding, None)
         if watch is not None:
@@ -129,7 +133,7 @@ class KeepAlive:
 
     # --- what is done
 
-    def beat(self, watch: Watch, now: float) -> float:
+    def beat(self, watch: Watch[B], now: float) -> float:
         """One keep-alive is due; the result is when the next one is."""
         config = self.config
         binding = watch.binding
@@ -141,7 +145,7 @@ class KeepAlive:
             watch.missed += 1
             if watch.missed >= config.missed:
                 self.unbound(binding, now)
-                self._unreachable(binding, now)
+                self._unreachable(binding, f"{watch.missed} keep-alives unanswered", now)
                 return NEVER
         if config.method == "options":
             watch.nonce = self._rng.getrandbits(64) | 1
@@ -151,7 +155,7 @@ class KeepAlive:
             self._out.append(Send(flow, _CRLFCRLF))
         return now + config.interval_s * (1.0 + config.jitter * (self._rng.random() - 0.5))
 
-    def _options(self, watch: Watch, interface: str) -> bytes:
+    def _options(self, watch: Watch[B], interface: str) -> bytes:
         contact, nonce = watch.binding.contact, watch.nonce
         request = self._requests.get(interface)
         if request is None:
@@ -177,12 +181,12 @@ class KeepAlive:
         return len(self._watches)
 
 
-class Watch(Rider):
+class Watch(Rider, Generic[B]):
     """One binding that is kept alive."""
 
     __slots__ = ("_keep_alive", "binding", "due", "missed", "nonce", "number")
 
-    def __init__(self, keep_alive: KeepAlive, binding: Reachable, number: int) -> None:
+    def __init__(self, keep_alive: KeepAlive[B], binding: B, number: int) -> None:
         super().__init__()
         self._keep_alive = keep_alive
         self.binding = binding

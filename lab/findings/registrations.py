@@ -69,9 +69,7 @@ def _databases(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
     if config.registrar.shared and len(databases) > 1 and (apart or len(set(databases.values())) > 1):
         names = ", ".join(apart or databases)
         what = f"the edge takes registrations for shared, but {names} can't see those made through other nodes"
-        remedy = (
-            "set registrar: shared: false, so that agents register anew when a node dies, or share one"
-        )
+        remedy = "set registrar: shared: false, so that agents register anew when a node dies, or share one"
         yield Finding("breaks", config.name, what, remedy)
 
 

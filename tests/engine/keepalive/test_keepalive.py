@@ -11,7 +11,7 @@ import pytest
 
 from engine.boundary import NEVER, Effect, Flow, Interface, Send
 from engine.config import KeepAliveConfig
-from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive, Reachable
+from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.proxy.here import Here
 from engine.sip.framing import parse_datagram
 from engine.sip.message import Request
@@ -53,16 +53,16 @@ class Bench:
     def __init__(self, **settings: Any) -> None:
         self.timers = TimerQueue()
         self.out: list[Effect] = []
-        self.lost: list[Reachable] = []
+        self.lost: list[Agent] = []
         self.now = 0.0
         self.agents: dict[Flow, Agent] = {}
-        self.keep_alive = KeepAlive(
+        self.keep_alive: KeepAlive[Agent] = KeepAlive(
             KeepAliveConfig(**settings),
             Here(INTERFACES, ()),
             Wheel(self.timers),
             self.out,
             random.Random(1),
-            lambda binding, now: self.lost.append(binding),
+            lambda binding, why, now: self.lost.append(binding),
         )
 
     def bound(self, *agents: Agent) -> None:
