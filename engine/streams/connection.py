@@ -9,6 +9,8 @@ from engine.config import StreamsConfig
 from engine.sip.framing import StreamFramer
 from engine.wheel import Rider
 
+REVISIT_S = 30.0  # where there are no pings: new settings may ask for some
+
 
 class Keeper(Protocol):
     """What a connection asks of the table that it stands in."""
@@ -70,7 +72,7 @@ class Connection(Rider):
         if idle_due <= now:
             return self._close(f"idle for {self._keeper.idle_s:g} s", now)
         if self.ping_at <= now:
-            self.ping_at = now + config.ping_interval_s if config.ping_interval_s else NEVER
+            self.ping_at = now + (config.ping_interval_s or REVISIT_S)
             if self.pinged_at == NEVER and config.ping_interval_s:
                 self._keeper.ping(self.flow)
                 self.pinged_at = now

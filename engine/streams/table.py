@@ -15,7 +15,7 @@ from engine.config import EdgeConfig
 from engine.notes import ConnectionClosed, ConnectionOpened, ConnectionsRefused
 from engine.sip.framing import BoundaryLostError, StreamFramer, parse_datagram
 from engine.sip.message import Request, Response
-from engine.streams.connection import Connection
+from engine.streams.connection import REVISIT_S, Connection
 from engine.tally import Tally
 from engine.wheel import Wheel
 
@@ -86,9 +86,9 @@ class Streams:
         if not interface.whole_messages:
             framer = StreamFramer(self._limits.message_bytes, self._limits.header_lines)
         connection = self._table[flow] = Connection(self, flow, accepted, framer, now)
-        if interface.whole_messages and self.config.ping_interval_s:
+        if interface.whole_messages:
             # thousands that come at once, as after a restart, must not be pinged at one instant for ever
-            connection.ping_at = now + self._rng.random() * self.config.ping_interval_s
+            connection.ping_at = now + self._rng.random() * (self.config.ping_interval_s or REVISIT_S)
         host, port = flow.peer
         self._out.append(ConnectionOpened(flow.interface, f"{host}:{port}", flow.stream, accepted))
         self._wheel.look_by(connection, connection.look(now), now)

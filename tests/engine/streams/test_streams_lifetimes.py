@@ -258,3 +258,21 @@ def test_new_settings_hold_for_connections_that_stand() -> None:
     world.advance(5.0)
     world.happen(Reconfigure(EdgeSettings(config, world.policy)))
     assert closed_at(world) == 100.0
+
+
+def test_pings_can_be_switched_on_and_off_for_connections_that_stand() -> None:
+    world = streaming(idle_s=1000.0, ping_interval_s=0)
+    peer = connected(world)
+    peer.request("OPTIONS")
+    world.advance(100.0)
+    assert world.pinged == []
+    for interval_s, expected in ((25.0, 4), (0, 0)):
+        streams = StreamsConfig(lifetime="fixed", idle_s=1000.0, ping_interval_s=interval_s)
+        world.happen(Reconfigure(EdgeSettings(replace(world.config, streams=streams), world.policy)))
+        for second in range(130):
+            world.advance(1.0)
+            peer.pongs()
+            if second == 29:
+                before = len(world.pinged)
+        assert len(world.pinged) - before == expected
+    assert world.closed == []
