@@ -55,6 +55,9 @@ class State(NamedTuple):
 
 Table = Mapping[str, State]
 
+ABSORBING: Final = frozenset("DIJKLM")
+"""Timers at whose end nothing is sent or told: until then repetitions are absorbed."""
+
 # §17.1.1 figure 5, with ACCEPTED of RFC 6026 §7.2
 INVITE_CLIENT: Final[Table] = {
     CALLING: State(

@@ -123,6 +123,11 @@ class _Transaction(Timed):
             self._forget()
             return
         entered = self._table[state]
+        if entered.expire in tables.ABSORBING and self.durations.expire[entered.expire] > 0.0:
+            self._resend_at = NEVER
+            self._expire_at = now + self.durations.expire[entered.expire]
+            self._layer.timers.arm_loosely(self, self._expire_at)
+            return
         if entered.expire != left.expire or self._expire_at == NEVER:
             self._expire_at = now + self.durations.expire[entered.expire] if entered.expire else NEVER
         if not entered.resend:
