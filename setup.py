@@ -23,6 +23,8 @@ HOT = [
     *glob("engine/keepalive/[a-z]*.py"),
     *glob("engine/nodes/[a-z]*.py"),
     *glob("engine/proxy/[a-z]*.py"),
+    "engine/live/host.py",
+    "engine/live/udp.py",
 ]
 
 if os.environ.get("SIPTWIN_COMPILE") == "1":

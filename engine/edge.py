@@ -14,6 +14,7 @@ from engine.boundary import (
     Flow,
     Input,
     Interface,
+    Level,
     NodeOrder,
     Pong,
     Reconfigure,
@@ -54,9 +55,13 @@ class EdgeSettings(NamedTuple):
 
 
 class Edge:
-    """One edge. ``rng`` is its only source of randomness: seeded in simulation, the system's own in production."""
+    """One edge.
 
-    def __init__(self, settings: EdgeSettings, rng: random.Random) -> None:
+    ``rng`` is its only source of randomness: seeded in simulation, the system's own in production. Notes below
+    the level ``notes_from`` are not made, for a host that has no use for them.
+    """
+
+    def __init__(self, settings: EdgeSettings, rng: random.Random, notes_from: Level = Level.DEBUG) -> None:
         config, policy = settings
         self.config = config
         self._out: list[Effect] = []
@@ -67,6 +72,7 @@ class Edge:
         )
         self._dialogs = DialogTable(self._out, self._timers, config.dialog_lifetime_s)
         self._core = ProxyCore(config, policy, self._here, self._pool, self._dialogs, self._timers, self._out, rng)
+        self._core.tells_details = notes_from == Level.DEBUG
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
         self._layer = self._core.layer = TransactionLayer(

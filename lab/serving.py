@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 
-from engine.boundary import Interface, Machine, Note, Reconfigure
+from engine.boundary import Interface, Level, Machine, Note, Reconfigure
 from engine.config import EdgeConfig
 from engine.edge import Edge, EdgeSettings, needs_restart
 from engine.live.control import default_path
@@ -32,12 +32,21 @@ class Serving:
         Which edge; default: the first.
     policy : str, optional
         Instead of the edge's own.
+    notes_from : Level, optional
+        The least level of what the edge tells.
     """
 
-    def __init__(self, source: str, edge_name: str | None = None, policy: str | None = None) -> None:
+    def __init__(
+        self,
+        source: str,
+        edge_name: str | None = None,
+        policy: str | None = None,
+        notes_from: Level = Level.DEBUG,
+    ) -> None:
         self._source = source
         self._edge_name = edge_name
         self._policy = policy
+        self._notes_from = notes_from
         self._config: EdgeConfig | None = None
         self._bound: tuple[Interface, ...] = ()
 
@@ -60,7 +69,8 @@ class Serving:
 
         def make(bound: Mapping[str, Interface]) -> Machine:
             self._bound = tuple(bound.values())
-            return Edge(EdgeSettings(replace(config, interfaces=self._bound), policy), SystemRandom())
+            settings = EdgeSettings(replace(config, interfaces=self._bound), policy)
+            return Edge(settings, SystemRandom(), self._notes_from)
 
         return make, config.interfaces
 

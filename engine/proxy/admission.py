@@ -97,9 +97,10 @@ class Admission:
         self._check_room(request)
         if request.method == b"INVITE":
             transaction.respond(respond(request, 100), now)  # §17.2.1: before the policy takes its time
-        method = request.method.decode("ascii")
-        uri = request.uri.decode("utf-8", "replace")
-        core.out.append(CallAdmitted(context.call_id, method, uri, _text(flow)))
+        if core.tells_details:
+            method = request.method.decode("ascii")
+            uri = request.uri.decode("utf-8", "replace")
+            core.out.append(CallAdmitted(context.call_id, method, uri, _text(flow)))
         context.route_by_policy(now)
 
     def _count_hops(self, request: Request) -> None:

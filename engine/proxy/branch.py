@@ -77,7 +77,8 @@ class Branch(Timed):
             self._holds_channel = True
             if self._context.by_policy:
                 node.attempts += 1
-                core.out.append(AttemptStarted(self._context.call_id, node.name, self.number))
+                if core.tells_details:
+                    core.out.append(AttemptStarted(self._context.call_id, node.name, self.number))
             core.attempts_at(node)[self] = None
             look_at = now + core.pool.passive.suspect_after_s
         else:

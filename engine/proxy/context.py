@@ -156,13 +156,15 @@ class ResponseContext(Timed):
         self, group: str, resource: str, by: str, key: bytes, tried: set[str], ignore_health: bool
     ) -> Node | None:
         self._step()
-        choice = self.core.pool.choose(group, resource, by, key, tried, self._now, ignore_health=ignore_health)
-        name = choice.node.name if choice.node is not None else ""
-        self.core.out.append(
-            DecisionTaken(
-                self.call_id, self.core.policy_name, group, resource, name, choice.why, choice.passed_over
+        core = self.core
+        choice = core.pool.choose(group, resource, by, key, tried, self._now, ignore_health=ignore_health)
+        if core.tells_details:
+            name = choice.node.name if choice.node is not None else ""
+            core.out.append(
+                DecisionTaken(
+                    self.call_id, core.policy_name, group, resource, name, choice.why, choice.passed_over
+                )
             )
-        )
         return choice.node
 
     def reject(self, status: int, reason: bytes, lines: tuple[bytes, ...]) -> None:

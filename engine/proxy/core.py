@@ -30,6 +30,7 @@ class ProxyCore:
         "policy_name",
         "pool",
         "rng",
+        "tells_details",
         "timers",
     )
 
@@ -55,6 +56,7 @@ class ProxyCore:
         self.timers = timers
         self.out = out
         self.rng = rng
+        self.tells_details = True  # whether anyone reads the Notes of level DEBUG
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
         self._attempts: dict[str, dict[Branch, None]] = {}
 

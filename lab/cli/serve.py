@@ -67,11 +67,12 @@ def serve(
     from engine.live.loops import run
     from lab.serving import Serving, default_control, serve_edge
 
-    serving = Serving(topology, edge, policy)
+    level = Level(log_level.value)
+    serving = Serving(topology, edge, policy, notes_from=level)
     control = control or default_control()
     if control is None:
         print("siptwin: no control socket, /run/siptwin is not ours to write to - see --control", file=sys.stderr)
-    log = NoteLog(log_file, log_format=log_format.value, level=Level(log_level.value))
+    log = NoteLog(log_file, log_format=log_format.value, level=level)
     try:
         run(serve_edge(serving, on_note=log, control_path=control, grace_s=grace))
     finally:

@@ -24,6 +24,7 @@ from engine.boundary import (
     Flow,
     Input,
     Interface,
+    Level,
     NodeOrder,
     Note,
     Ping,
@@ -71,6 +72,7 @@ class World:
         options: Mapping[str, Any] | None = None,
         interfaces: tuple[Interface, ...] = INTERFACES,
         seed: int = 1,
+        notes_from: Level = Level.DEBUG,
         **settings: Any,
     ) -> None:
         if isinstance(policy, str):
@@ -90,7 +92,7 @@ class World:
         self.pinged: list[tuple[float, Flow]] = []
         self._peers: dict[tuple[str, Address, int], Peer] = {}
         self._numbers = itertools.count(1)
-        self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed))
+        self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed), notes_from)
         self.caller = self.peer("198.51.100.7")
         self._nodes = {each.name: NodePeer(self, each) for each in self.config.nodes}
         self._do(self.edge.start(self.now))

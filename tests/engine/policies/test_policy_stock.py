@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engine.boundary import Level
 from engine.config import ProbeConfig
 from engine.notes import AttemptStarted, CallAnswered, DecisionTaken
 from tests.engine.harness import World, node
@@ -113,6 +114,18 @@ def test_the_decision_that_found_nobody_is_told_too() -> None:
     world = World(nodes=[node("FS1", enabled=False)])
     world.caller.invite()
     assert [note.chosen for note in world.told(DecisionTaken)] == [""]
+
+
+def test_details_that_no_one_reads_are_not_told_and_nothing_else_changes() -> None:
+    detailed, terse = (World(nodes=POOL, seed=3, notes_from=level) for level in (Level.DEBUG, Level.INFO))
+    for world in (detailed, terse):
+        call = world.caller.invite()
+        world.advance(0.7)  # the first node is silent
+        world.called().answer(200)
+        assert call.final.status == 200
+    assert {note.level for note in detailed.notes} >= {Level.DEBUG, Level.INFO}
+    assert terse.notes == [note for note in detailed.notes if note.level != Level.DEBUG]
+    assert terse.sent == detailed.sent
 
 
 # --- the seed
