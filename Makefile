@@ -68,11 +68,24 @@ elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 else echo '$(1) not found and not root: $(3) (Debian: apt-get install $(2))' >&2; fi
 endef
 
-peers:
+# Packages of npm that some tests drive a browser with: kept outside the repository, once for all clones.
+PEERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/siptwin/peers
+NPM_PEERS := jssip@3.13.8 playwright-core@1.65.1 esbuild@0.28.2
+
+peers: $(PEERS)/jssip.js
 	$(call debian,sipp,sip-tester,tests that need SIPp will be skipped)
 	$(call debian,nft,nftables,tests against the kernel as a NAT will be skipped)
 	$(call debian,ip,iproute2,tests against the kernel as a NAT will be skipped)
 	$(call debian,sysctl,procps,tests against the kernel as a NAT will be skipped)
+	$(call debian,baresip,baresip,tests with a real softphone will be skipped)
+	$(call debian,chromium,chromium,tests with a real browser will be skipped)
+
+$(PEERS)/jssip.js:
+	@if command -v npm >/dev/null; then mkdir -p $(@D) && cd $(@D) && echo 'installing $(NPM_PEERS)' \
+	  && npm install --silent --no-audit --no-fund --no-save $(NPM_PEERS) >/dev/null 2>&1 \
+	  && node_modules/.bin/esbuild node_modules/jssip/lib/JsSIP.js --bundle --format=iife --global-name=JsSIP \
+	     --log-level=error --outfile=$(@F) || echo 'no JsSIP: tests with a real browser will be skipped' >&2; \
+	else echo 'npm not found: tests with a real browser will be skipped (Debian: apt-get install npm)' >&2; fi
 
 bench-peers: peers
 	$(call debian,kamailio,kamailio,there is nothing to measure against)
