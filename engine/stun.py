@@ -1,14 +1,17 @@
-"""STUN Binding requests on a SIP port (RFC 5626 §4.4.2, RFC 8489): "this is the address that I see you at".
+"""STUN messages about bindings (RFC 8489), and the answer to those on a SIP port (RFC 5626 §4.4.2).
 
-User agents send them to keep the binding of their NAT open, and notice by the answer when it has changed. They
-need no credentials, so such attributes are understood and not looked at.
+User agents ask "what address do you see me at?" on the SIP port to keep the binding of their NAT open, and notice
+by the answer when it has changed. They need no credentials there, so such attributes are understood and not looked
+at. On media ports the same messages are ICE checks, which do (``engine.media.ice``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from hmac import compare_digest, digest
 from ipaddress import IPv6Address
 from struct import Struct
+from typing import Final, NamedTuple
 from zlib import crc32
 
 from engine.boundary import Address
@@ -25,15 +28,34 @@ _XOR_IPV4 = Struct(">HHxBHI")  # attribute's type and length, family, port, addr
 _XOR_IPV6 = Struct(">HHxBH16s")
 _FINGERPRINT_VALUE = Struct(">HHI")
 
-_REQUEST, _INDICATION, _SUCCESS, _ERROR = 0x0001, 0x0011, 0x0101, 0x0111
-_ERROR_CODE, _UNKNOWN_ATTRIBUTES, _XOR_MAPPED_ADDRESS, _FINGERPRINT = 0x0009, 0x000A, 0x0020, 0x8028
-_OPTIONAL = 0x8000  # from here on an attribute that isn't understood is to be passed over
+REQUEST: Final = 0x0001
+INDICATION: Final = 0x0011
+SUCCESS: Final = 0x0101
+ERROR: Final = 0x0111
+
+# Attributes (RFC 8489 §18.3, RFC 8445 §20.1); those from 0x8000 on may be passed over by who doesn't know them.
+USERNAME: Final = 0x0006
+MESSAGE_INTEGRITY: Final = 0x0008
+PRIORITY: Final = 0x0024
+USE_CANDIDATE: Final = 0x0025
+ICE_CONTROLLED: Final = 0x8029
+_ERROR_CODE, _UNKNOWN_ATTRIBUTES, _INTEGRITY_SHA256 = 0x0009, 0x000A, 0x001C
+_XOR_MAPPED_ADDRESS, _FINGERPRINT = 0x0020, 0x8028
+_OPTIONAL = 0x8000
 # MAPPED-ADDRESS, USERNAME, MESSAGE-INTEGRITY, ERROR-CODE, UNKNOWN-ATTRIBUTES, REALM, NONCE,
 # MESSAGE-INTEGRITY-SHA256, PASSWORD-ALGORITHM, USERHASH, XOR-MAPPED-ADDRESS (RFC 8489 §18.3)
-_UNDERSTOOD = frozenset((0x0001, 0x0006, 0x0008, 0x0009, 0x000A, 0x0014, 0x0015, 0x001C, 0x001D, 0x001E, 0x0020))
+UNDERSTOOD: Final = frozenset(
+    (0x0001, 0x0006, 0x0008, 0x0009, 0x000A, 0x0014, 0x0015, 0x001C, 0x001D, 0x001E, 0x0020)
+)
 _FINGERPRINT_BYTES = 8
 _FINGERPRINT_XOR = 0x5354554E
-_UNKNOWN_ATTRIBUTE = b"\x00\x00\x04\x14Unknown Attribute"  # class 4, number 20
+_INTEGRITY_BYTES = 24
+_REASONS = {
+    400: b"Bad Request",
+    401: b"Unauthenticated",
+    420: b"Unknown Attribute",
+    487: b"Role Conflict",
+}
 
 
 class StunError(ValueError):
@@ -45,52 +67,115 @@ def is_stun(data: bytes) -> bool:
     return data[4:8] == _COOKIE and len(data) >= _HEADER_BYTES
 
 
-def stun_answer(data: bytes, source: Address) -> bytes:
-    """The answer to a STUN message that came from ``source``; empty where none is due.
+class StunMessage(NamedTuple):
+    """A message that was read. ``attributes`` holds type and value of each, the first of a type."""
+
+    kind: int
+    transaction: bytes
+    attributes: dict[int, bytes]
+    unknown: tuple[int, ...]  # that would have to be understood
+    fingerprint: bool
+    integrity_at: int  # where MESSAGE-INTEGRITY stands; 0: nowhere
+    data: bytes
+
+    def proves(self, password: bytes) -> bool:
+        """Whether the sender knew the short-term password (RFC 8489 §9.1, §14.5)."""
+        if not self.integrity_at:
+            return False
+        claimed = self.attributes[MESSAGE_INTEGRITY]
+        return compare_digest(claimed, _integrity(self.data[: self.integrity_at], password))
+
+
+def read_stun(data: bytes, understood: Collection[int] = UNDERSTOOD) -> StunMessage:
+    """Read a message that ``is_stun``.
 
     Raises
     ------
     StunError
-        Where the message is malformed, or nothing that is served here.
+        Where it is malformed.
     """
     kind, length, _, transaction = _HEADER.unpack_from(data)
     if length % 4 or _HEADER_BYTES + length != len(data):
         raise StunError("length that does not fit")
+    attributes: dict[int, bytes] = {}
     unknown: list[int] = []
     fingerprint = False
-    for attribute, at in _attributes(data):
+    integrity_at = 0
+    for attribute, at, value in _attributes(data):
         if fingerprint:
             raise StunError("FINGERPRINT not at the end")
         if attribute == _FINGERPRINT:
             if data[at:] != _fingerprint(data[:at]):
                 raise StunError("wrong FINGERPRINT")
             fingerprint = True
-        elif attribute < _OPTIONAL and attribute not in _UNDERSTOOD:
-            unknown.append(attribute)
-    if kind == _INDICATION:  # a keep-alive that wants no answer
+        elif integrity_at and attribute != _INTEGRITY_SHA256:
+            continue  # §14.5: what follows is not protected, so it is passed over
+        elif attribute not in attributes:
+            if attribute == MESSAGE_INTEGRITY:
+                integrity_at = at
+            elif attribute < _OPTIONAL and attribute not in understood:
+                unknown.append(attribute)
+            attributes[attribute] = value
+    return StunMessage(kind, transaction, attributes, tuple(unknown), fingerprint, integrity_at, data)
+
+
+def stun_answer(data: bytes, source: Address) -> bytes:
+    """The answer on a SIP port to a message that came from ``source``; empty where none is due.
+
+    Raises
+    ------
+    StunError
+        Where the message is malformed, or nothing that is served here.
+    """
+    request = read_stun(data)
+    if request.kind == INDICATION:  # a keep-alive that wants no answer
         return b""
-    if kind != _REQUEST:
+    if request.kind != REQUEST:
         raise StunError("no Binding request")
-    if unknown:
-        return _message(_ERROR, transaction, _unknown_attributes(unknown), fingerprint)
-    return _message(_SUCCESS, transaction, _xor_mapped_address(source, transaction), fingerprint)
+    if request.unknown:
+        return stun_error(request, 420)
+    return stun_success(request, source)
 
 
-def _attributes(data: bytes) -> Iterator[tuple[int, int]]:
-    """Type and place of each attribute."""
+def stun_success(request: StunMessage, source: Address, password: bytes | None = None) -> bytes:
+    """The answer that names the address which the request came from; proven where there is a password."""
+    body = _xor_mapped_address(source, request.transaction)
+    return _message(SUCCESS, request.transaction, body, request.fingerprint, password)
+
+
+def stun_error(request: StunMessage, code: int, password: bytes | None = None) -> bytes:
+    """The answer that refuses a request (RFC 8489 §14.8); with 420 it lists what was not understood."""
+    body = _attribute(_ERROR_CODE, bytes((0, 0, code // 100, code % 100)) + _REASONS[code])
+    if code == 420:
+        types = b"".join(attribute.to_bytes(2) for attribute in request.unknown)
+        body += _attribute(_UNKNOWN_ATTRIBUTES, types)
+    return _message(ERROR, request.transaction, body, request.fingerprint, password)
+
+
+def _attributes(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, place and value of each attribute."""
     at = _HEADER_BYTES
     while at < len(data):  # the length is a multiple of four, and so is every step: type and length are there
         attribute, length = _PAIR.unpack_from(data, at)
-        yield attribute, at
+        yield attribute, at, data[at + 4 : at + 4 + length]
         at += 4 + (length + 3 & ~3)
     if at != len(data):
         raise StunError("attribute beyond the end")
 
 
-def _message(kind: int, transaction: bytes, body: bytes, fingerprint: bool) -> bytes:
+def _message(kind: int, transaction: bytes, body: bytes, fingerprint: bool, password: bytes | None) -> bytes:
+    if password is not None:
+        head = _HEADER.pack(kind, len(body), _COOKIE, transaction) + body
+        body += _attribute(MESSAGE_INTEGRITY, _integrity(head, password))
     length = len(body) + (_FINGERPRINT_BYTES if fingerprint else 0)
     message = _HEADER.pack(kind, length, _COOKIE, transaction) + body
     return message + _fingerprint(message) if fingerprint else message
+
+
+def _integrity(before: bytes, password: bytes) -> bytes:
+    """The value of MESSAGE-INTEGRITY after these bytes, whose length is told as if it were the end (§14.5)."""
+    length = len(before) - _HEADER_BYTES + _INTEGRITY_BYTES
+    return digest(password, before[:2] + length.to_bytes(2) + before[4:], "sha1")
 
 
 def _fingerprint(before: bytes) -> bytes:
@@ -111,12 +196,6 @@ def _xor_mapped_address(source: Address, transaction: bytes) -> bytes:
         host = str(mapped)  # of a socket for both families
     number = int.from_bytes(bytes(map(int, host.split("."))))
     return _XOR_IPV4.pack(_XOR_MAPPED_ADDRESS, 8, 1, port, number ^ _COOKIE_NUMBER)
-
-
-def _unknown_attributes(unknown: list[int]) -> bytes:
-    """ERROR-CODE 420 and UNKNOWN-ATTRIBUTES (RFC 8489 §14.8, §14.13)."""
-    types = b"".join(attribute.to_bytes(2) for attribute in unknown)
-    return _attribute(_ERROR_CODE, _UNKNOWN_ATTRIBUTE) + _attribute(_UNKNOWN_ATTRIBUTES, types)
 
 
 def _attribute(kind: int, value: bytes) -> bytes:

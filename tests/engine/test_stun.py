@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.boundary import Datagram, Flow
 from engine.notes import MessageDropped, StunDropped
-from engine.stun import StunError, is_stun, stun_answer
+from engine.stun import USERNAME, StunError, is_stun, read_stun, stun_answer, stun_error, stun_success
 from tests.engine.harness import EDGE, Exchange, World
 
 COOKIE = bytes.fromhex("2112a442")
@@ -220,3 +220,47 @@ def test_an_answer_is_hardly_longer_than_its_question() -> None:
 def test_without_the_cookie_it_is_not_ours() -> None:
     assert not is_stun(b"\x00\x01\x00\x00" + bytes(16))  # as in RFC 3489, obsolete since 2008
     assert not is_stun(stun()[:19])
+
+
+# --- credentials
+
+PASSWORD = b"VOkJxbRl1RmTxUk/WvJxBt"  # that of RFC 5769
+
+
+def test_the_sample_request_proves_its_password_and_no_other() -> None:
+    request = read_stun(SAMPLE_REQUEST)
+    assert request.attributes[USERNAME] == b"evtj:h6vY"
+    assert request.proves(PASSWORD)
+    assert not request.proves(b"another")
+    assert not read_stun(stun()).proves(PASSWORD)
+
+
+def test_no_octet_of_a_proven_message_can_be_changed() -> None:
+    proven = SAMPLE_REQUEST[:-8]  # without FINGERPRINT, whose check comes first
+    proven = proven[:2] + (len(proven) - 20).to_bytes(2) + proven[4:]
+    assert read_stun(proven).proves(PASSWORD)
+    for index in (0, 1, 8, 19, 24, 40, len(proven) - 1):
+        forged = bytearray(proven)
+        forged[index] ^= 1
+        assert not read_stun(bytes(forged)).proves(PASSWORD)
+
+
+def test_what_follows_the_proof_is_passed_over() -> None:
+    username = attribute(USERNAME, b"late")
+    message = stun(attribute(0x0008, bytes(20)), username, attribute(0x0025))
+    assert USERNAME not in read_stun(message).attributes
+    assert read_stun(message).unknown == ()
+
+
+def test_a_proof_cut_short_proves_nothing() -> None:
+    for size in (0, 4, 16, 19, 24):
+        assert not read_stun(stun(attribute(0x0008, bytes(size)))).proves(PASSWORD)
+
+
+def test_answers_are_proven_as_requests_are() -> None:
+    request = read_stun(SAMPLE_REQUEST)
+    for answer in (stun_success(request, SOURCE, PASSWORD), stun_error(request, 487, PASSWORD)):
+        assert read_stun(answer).proves(PASSWORD)
+        assert read_stun(answer).fingerprint
+        assert not read_stun(answer).proves(PASSWORD + b"x")
+    assert attributes(stun_error(request, 401))[0x0009] == b"\0\0\x04\x01Unauthenticated"

@@ -26,6 +26,7 @@ from engine.media.sdp.attributes import (
     parse_ice_names,
     parse_rtcp,
 )
+from tests.engine.sip.written_at_random import calm
 
 KEY = b"ywVk5uITslxveKrrlYM4TVyMqhxjBiiLuXOsVY+P"  # 30 bytes
 PASSWORD = b"0mA3dVtN8kq2rT5wYb9cXe1f"
@@ -177,6 +178,7 @@ def test_a_key_that_can_not_be_obeyed_is_passed_over(value: bytes) -> None:
     assert parse_crypto([value]) == ()
 
 
+@calm
 @given(st.sampled_from(sorted(SUITES)), st.integers(1, 999_999_999), st.data())
 def test_any_key_survives_writing_and_reading(suite: bytes, tag: int, data: st.DataObject) -> None:
     size = sum(SUITES[suite])
@@ -184,6 +186,7 @@ def test_any_key_survives_writing_and_reading(suite: bytes, tag: int, data: st.D
     assert parse_crypto([bytes(crypto)]) == (crypto,)
 
 
+@calm
 @given(st.lists(st.binary(max_size=80)))
 def test_noise_is_passed_over(values: list[bytes]) -> None:
     parse_candidates(values)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.media.codecs import Codec, CodecPolicy, PayloadRule, plan, read_codecs, to_offer, write_codecs
 from engine.media.sdp import SdpError, parse
 from tests.engine.media.written import BARESIP, BROWSER, FIREFOX, LINPHONE, freeswitch
+from tests.engine.sip.written_at_random import calm
 
 PCMU, PCMA, G722 = Codec(0, b"PCMU", 8000), Codec(8, b"PCMA", 8000), Codec(9, b"G722", 8000)
 OPUS = Codec(111, b"opus", 48_000, 2, b"minptime=10;useinbandfec=1")
@@ -207,6 +208,7 @@ SPEECH = st.sampled_from([PCMU, PCMA, G722, OPUS, G729])
 OFFERS = st.lists(SPEECH, min_size=1, unique=True).map(tuple)
 
 
+@calm
 @given(offered=OFFERS, answered=OFFERS, events=st.tuples(st.booleans(), st.booleans()))
 def test_every_payload_leads_to_one_that_the_other_side_knows(
     offered: tuple[Codec, ...], answered: tuple[Codec, ...], events: tuple[bool, bool]

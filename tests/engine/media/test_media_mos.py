@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.media.mos import IMPAIRMENTS, mos, rating
+from tests.engine.sip.written_at_random import calm
 
 
 def test_a_perfect_call_is_rated_as_g107_says() -> None:
@@ -42,6 +43,7 @@ def test_an_unknown_codec_counts_as_g711() -> None:
     assert rating(0.0, 0.01, b"speex") == rating(0.0, 0.01, b"pcmu")
 
 
+@calm
 @given(st.floats(-1e9, 1e9), st.floats(-10, 10), st.sampled_from(sorted(IMPAIRMENTS)), st.floats(0.0, 100.0))
 def test_whatever_is_measured_gives_a_score(delay_ms: float, loss: float, codec: bytes, burst: float) -> None:
     r = rating(delay_ms, loss, codec, burst_ratio=burst)
@@ -49,6 +51,7 @@ def test_whatever_is_measured_gives_a_score(delay_ms: float, loss: float, codec:
     assert 1.0 <= mos(r) <= 4.5
 
 
+@calm
 @given(st.floats(0, 2000), st.floats(0, 1), st.floats(0, 500), st.floats(0, 0.5))
 def test_more_delay_or_loss_is_never_better(
     delay_ms: float, loss: float, more_ms: float, more_loss: float

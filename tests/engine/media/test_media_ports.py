@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.media.ports import PortPool, PortsExhaustedError
+from tests.engine.sip.written_at_random import calm
 
 
 def pool(low: int = 30_000, high: int = 30_019) -> PortPool:
@@ -74,6 +75,7 @@ def test_the_next_pair_can_not_be_foretold() -> None:
     assert len(set(order)) > 3
 
 
+@calm
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 9), st.floats(0.0, 3.0))))
 def test_no_pair_is_lost_or_used_twice(steps: list[tuple[bool, int, float]]) -> None:
     ports = pool()

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.media.sdp import Limits, SdpError, parse
 from engine.media.sdp.fields import Connection, MediaLine, Origin
 from tests.engine.media.written import BARESIP, BROWSER, CLIENTS, FIREFOX, LINPHONE, recorded
+from tests.engine.sip.written_at_random import calm
 
 HEAD = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nt=0 0\r\n"
 
@@ -140,6 +141,7 @@ def test_limits_can_be_set() -> None:
         parse(LINPHONE, Limits(lines=10))
 
 
+@calm
 @given(st.binary(max_size=400))
 def test_bytes_at_random_are_read_or_refused_and_nothing_else(noise: bytes) -> None:
     for text in (noise, HEAD + noise, BARESIP + noise, BARESIP[:200] + noise):
@@ -155,6 +157,7 @@ def test_bytes_at_random_are_read_or_refused_and_nothing_else(noise: bytes) -> N
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x00"), max_size=30).map(str.encode)
 
 
+@calm
 @given(session=st.lists(VALUES, max_size=5), media=st.lists(st.lists(VALUES, max_size=5), max_size=4))
 def test_unknown_attributes_survive_reading_and_writing(session: list[bytes], media: list[list[bytes]]) -> None:
     text = HEAD + b"".join(b"a=x-%s\r\n" % value for value in session)

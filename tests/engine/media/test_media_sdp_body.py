@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.media.sdp import SdpError, find_sdp
+from tests.engine.sip.written_at_random import calm
 
 MULTIPART = b"multipart/mixed;boundary=edge7"
 BODY = (
@@ -92,6 +93,7 @@ def test_a_malformed_multipart_is_refused_with_400(content_type: bytes, body: by
     assert refused.value.status == 400
 
 
+@calm
 @given(
     st.lists(st.sampled_from([b"--edge7", b"--", b"\r\n", b"\n", b"Content-Type: application/sdp", b"v=0", b"x"]))
 )
