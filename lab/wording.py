@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topologies.faults import Fault, Flap, Heal, Loss, Order, Partition, Slow
+from topologies.faults import Cut, Fault, Flap, Heal, Loss, Order, Partition, Slow
 
 
 def fault_words(fault: Fault) -> str:
@@ -18,6 +18,8 @@ def fault_words(fault: Fault) -> str:
         case Partition():
             first, second = fault.between
             return f"partition {first} {'→' if fault.one_way else '↔'} {second}"
+        case Cut():
+            return f"cut {fault.between[0]} ↔ {fault.between[1]}{' silently' if fault.silent else ''}"
         case Loss():
             return f"loss {fault.share:.3g} {fault.between[0]} ↔ {fault.between[1]}"
         case Heal():

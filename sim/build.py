@@ -23,7 +23,7 @@ from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Registrations
 from sim.agents.phones import PhonesConfig
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Load, Traffic
-from sim.faults import Fault, NodeFault, PathFault, ProcessFault, flap
+from sim.faults import BoxFault, Fault, NodeFault, PathFault, ProcessFault, flap
 from sim.host import Birth
 from topologies import Topology
 from topologies import faults as given
@@ -177,7 +177,7 @@ def _client(topology: Topology, name: str, scenario: Scenario | None, duration_s
         config = PhonesConfig(
             name=place,
             interface=Interface(name=CLIENT_INTERFACE, transport=client.transport, host=client.host, port=port),
-            server=(entry.public_host, entry.public_port),
+            server=topology.server(name),
             domain=next(iter(topology.edges[edge_name].domains), entry.public_host),
             users=group,
             password=client.password,
@@ -236,8 +236,10 @@ def faults_of(topology: Topology, scenario: Scenario, all_parts: Sequence[Part])
         at_s = fault.at_s
         if isinstance(fault, given.Flap):
             found += flap(at_s, places(fault.target), fault.period_s, fault.times)
-        elif isinstance(fault, (given.Partition, given.Loss, given.Heal)):
+        elif isinstance(fault, (given.Partition, given.Loss, given.Heal, given.Cut)):
             found.append(_path_fault(fault, *map(places, fault.between)))
+        elif isinstance(fault, given.Reboot):
+            found.append(BoxFault(at_s=at_s, target=fault.target))
         elif isinstance(fault, given.Order):
             found += _orders(topology, fault)
         else:
@@ -254,7 +256,7 @@ def faults_of(topology: Topology, scenario: Scenario, all_parts: Sequence[Part])
 
 
 def _path_fault(
-    fault: given.Partition | given.Loss | given.Heal, places: tuple[str, ...], others: tuple[str, ...]
+    fault: given.Partition | given.Loss | given.Heal | given.Cut, places: tuple[str, ...], others: tuple[str, ...]
 ) -> PathFault:
     return PathFault(
         at_s=fault.at_s,
@@ -263,6 +265,7 @@ def _path_fault(
         others=others,
         one_way=isinstance(fault, given.Partition) and fault.one_way,
         share=fault.share if isinstance(fault, given.Loss) else 0.0,
+        silent=isinstance(fault, given.Cut) and fault.silent,
     )
 
 

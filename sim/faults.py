@@ -10,7 +10,7 @@ from engine.boundary import Level, Note
 ProcessKind: TypeAlias = Literal["kill", "start", "freeze", "thaw", "slow", "normal", "full", "not_full"]
 """What happens to a process: see ``SimHost``; full and not_full are orders to a modelled FreeSWITCH."""
 
-PathKind: TypeAlias = Literal["partition", "loss", "heal"]
+PathKind: TypeAlias = Literal["partition", "loss", "heal", "cut"]
 
 OrderKind: TypeAlias = Literal["drain", "resume", "disable", "enable"]
 
@@ -36,6 +36,7 @@ class PathFault:
     others: tuple[str, ...]
     one_way: bool = False
     share: float = 0.0  # loss: besides what the link itself loses
+    silent: bool = False  # cut: neither end is told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,15 @@ class NodeFault:
     edges: tuple[str, ...]
 
 
-Fault: TypeAlias = ProcessFault | PathFault | NodeFault
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoxFault:
+    """A NAT or balancer forgets all that it knew."""
+
+    at_s: float
+    target: str
+
+
+Fault: TypeAlias = ProcessFault | PathFault | BoxFault | NodeFault
 
 
 def flap(at_s: float, targets: tuple[str, ...], period_s: float, times: int) -> list[Fault]:

@@ -147,7 +147,7 @@ class Middleboxes:
         ``balancer`` is the one that a connection came by: what it no longer knows goes no further.
         """
         now = self._network.env.now
-        protocol = _protocol(transport)
+        protocol = protocol_of(transport)
         realm = self._realms.get(source[0])
         for box in self._targets.get((transport, source), ()):
             answer = box.balancer.answer(source, destination, now, segment)
@@ -183,7 +183,7 @@ class Middleboxes:
         """From an outside address of a NAT to whom it means, through as many as there are."""
         now = self._network.env.now
         while (box := self._outside.get(destination[0])) is not None:
-            verdict = box.nat.inbound(_protocol(transport), source, destination, now, segment)
+            verdict = box.nat.inbound(protocol_of(transport), source, destination, now, segment)
             if isinstance(verdict, Dropped):
                 return Lost(box.name, verdict.reason, verdict.refused)
             destination = verdict.destination
@@ -205,7 +205,7 @@ class Middleboxes:
         """The place at which a packet that has come so far will arrive, as things stand."""
         now = self._network.env.now
         while (box := self._outside.get(destination[0])) is not None:
-            inside = box.nat.owner(_protocol(transport), source, destination, now)
+            inside = box.nat.owner(protocol_of(transport), source, destination, now)
             if inside is None:
                 return box.name
             destination = inside
@@ -242,5 +242,6 @@ class Middleboxes:
             self._network.trace.note(self._network.env.now, box.name, TargetHealth(place, well))
 
 
-def _protocol(transport: Transport) -> Protocol:
+def protocol_of(transport: Transport) -> Protocol:
+    """What a NAT takes a transport for."""
     return "udp" if transport == "udp" else "tcp"

@@ -13,6 +13,7 @@ from engine.policy import Policy
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
 from sim.build import Part, edge_config, faults_of, parts, policy_of
+from sim.build_boxes import place_middleboxes
 from sim.checkers import (
     Checker,
     DialogBalance,
@@ -174,6 +175,7 @@ def _world(
     world = World(seed, links=link_between, record=record, checkers=_checkers(topology, policy))
     for part in cast:
         world.add(part.place, _factory(world, part), part.interfaces)
+    place_middleboxes(topology, cast, world)
     world.schedule(faults_of(topology, scenario, cast))
     return world
 

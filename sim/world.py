@@ -10,7 +10,7 @@ import simpy
 
 from engine.boundary import AgentOrder, Input, Interface, NodeOrder
 from sim.checkers import Checker, Inspectable, Violation
-from sim.faults import Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.faults import BoxFault, Fault, FaultApplied, NodeFault, PathFault, ProcessFault
 from sim.host import Factory, SimHost
 from sim.links import Link
 from sim.network import Network
@@ -124,6 +124,9 @@ class World:
                 self._to_process(fault, target)
         elif isinstance(fault, PathFault):
             self._to_paths(fault)
+        elif isinstance(fault, BoxFault):
+            self._tell("reboot", fault.target, "", "")
+            self.network.middleboxes.reboot(fault.target)
         else:
             self._to_nodes(fault)
 
@@ -148,8 +151,13 @@ class World:
             host.receive(AgentOrder(kind))
 
     def _to_paths(self, fault: PathFault) -> None:
-        detail = f"{fault.share:.1%}" if fault.kind == "loss" else "one way" if fault.one_way else ""
+        said = {"loss": f"{fault.share:.1%}", "cut": "silently" if fault.silent else ""}
+        detail = said.get(fault.kind, "one way" if fault.one_way else "")
         self._tell(fault.kind, " ".join(fault.places), " ".join(fault.others), detail)
+        if fault.kind == "cut":
+            for place, other in _paths(fault.places, fault.others, one_way=True):
+                self.network.cut(place, other, silently=fault.silent)
+            return
         for place, other in _paths(fault.places, fault.others, fault.one_way):
             if fault.kind == "partition":
                 self.network.block(place, other)

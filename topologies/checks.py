@@ -5,8 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from topologies import middlebox_checks
 from topologies.errors import Path, Problem, did_you_mean
-from topologies.faults import Fault, Flap, Heal, LoadFault, Loss, Order, Partition, ProcessFault, Slow, Start
+from topologies.faults import (
+    Cut,
+    Fault,
+    Flap,
+    Heal,
+    LoadFault,
+    Loss,
+    Order,
+    Partition,
+    ProcessFault,
+    Reboot,
+    Slow,
+    Start,
+)
 from topologies.links import PRESETS
 from topologies.scenarios import Scenario
 
@@ -48,7 +62,13 @@ def contradictions(topology: Topology) -> Iterator[Problem]:
 def _names(topology: Topology) -> Iterator[Problem]:
     taken: dict[str, str] = dict.fromkeys(WORDS, "a word of this schema")
     taken |= dict.fromkeys(groups(topology), "the name of a node group")
-    for kind, names in (("edges", topology.edges), ("nodes", topology.nodes), ("clients", topology.clients)):
+    for kind, names in (
+        ("edges", topology.edges),
+        ("nodes", topology.nodes),
+        ("clients", topology.clients),
+        ("nats", topology.nats),
+        ("balancers", topology.balancers),
+    ):
         for name in names:
             if name in taken:
                 yield Problem((kind, name), f"{name!r} is already {taken[name]}", "choose another name")
@@ -116,6 +136,8 @@ def _served(topology: Topology) -> Iterator[Problem]:
 
 def _entries(topology: Topology) -> Iterator[Problem]:
     for name, client in topology.clients.items():
+        if client.balancer is not None:
+            continue  # see middlebox_checks
         edge_name = client.edge or next(iter(topology.edges))
         if edge_name not in topology.edges:
             what = f"there is no edge {edge_name!r}"
@@ -198,8 +220,13 @@ def _fault(topology: Topology, scenario: Scenario, fault: Fault, where: Path) ->
         what = f"{fault.kind} at second {fault.at_s:g} comes after the end, duration_s {scenario.duration_s:g}"
         yield Problem((*where, "at_s"), what, "take it earlier, or lengthen the scenario")
     match fault:
-        case Partition() | Loss() | Heal():
+        case Partition() | Loss() | Heal() | Cut():
             yield from _known_places(topology, (*where, "between"), fault.between)
+        case Reboot():
+            known = [*topology.nats, *topology.balancers]
+            if fault.target not in known:
+                what = f"there is no NAT or balancer {fault.target!r}"
+                yield Problem((*where, "target"), what, did_you_mean(fault.target, known))
         case ProcessFault() | Start() | Flap() | Slow():
             yield from _target(
                 topology, fault.target, where, (*topology.edges, *topology.nodes), "an edge or a node"
@@ -232,4 +259,15 @@ def _target(topology: Topology, word: str, where: Path, allowed: tuple[str, ...]
         )
 
 
-CHECKS: tuple[Check, ...] = (_names, _addresses, _served, _entries, _networks, _links, _scenarios)
+CHECKS: tuple[Check, ...] = (
+    _names,
+    _addresses,
+    _served,
+    _entries,
+    middlebox_checks.nat_chains,
+    middlebox_checks.balanced,
+    middlebox_checks.addresses,
+    _networks,
+    _links,
+    _scenarios,
+)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from engine.boundary import Transport
 from topologies.base import IpAddress, Port, Seconds, Section
 from topologies.nodes import UserRange, Users
+
+
+def _one_or_many(given: Any) -> Any:
+    return (given,) if isinstance(given, str) else given
 
 
 class Client(Section):
@@ -23,8 +27,11 @@ class Client(Section):
     port: Port = Field(default=5060, description="Port that it talks from.")
     transport: Transport = Field(default="udp", description="udp or tcp.")
     edge: str | None = Field(default=None, description="Edge that it talks to; default: the first edge.")
+    balancer: str | None = Field(default=None, description="Balancer that it talks to, instead of an edge.")
     interface: str | None = Field(
-        default=None, description="Interface of that edge; default: its first one of the same transport."
+        default=None,
+        description="Interface of that edge, or listener of that balancer; "
+        "default: its first one of the same transport.",
     )
     users: Users = Field(
         default=UserRange(), description="Its users: a range such as 1000-1019, or a count from 1000 on."
@@ -39,6 +46,10 @@ class Client(Section):
     answer_delay_s: Seconds = Field(default=1.0, description="From its 180 to its 200, when called.")
     network: str | None = Field(
         default=None, description="What lies before it: lan, wan, or one of networks:; default: links_default."
+    )
+
+    behind: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
+        default=(), description="NAT that it is behind, or several, the innermost first."
     )
 
     @property

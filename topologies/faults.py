@@ -73,6 +73,21 @@ class Loss(_At):
     share: Share = Field(description="Share of packets lost; 0 ends it.")
 
 
+class Cut(_At):
+    """Connections between two places end, once; new ones can be made."""
+
+    kind: Literal["cut"] = Field(description="cut.")
+    between: tuple[str, str] = Field(description=_BETWEEN)
+    silent: bool = Field(default=False, description="Whether neither end is told, as when a NAT forgets.")
+
+
+class Reboot(_At):
+    """A NAT or a balancer forgets all that it knew."""
+
+    kind: Literal["reboot"] = Field(description="reboot.")
+    target: str = Field(description="A NAT or a balancer.")
+
+
 class Heal(_At):
     """Partitions and losses between two places end."""
 
@@ -91,5 +106,6 @@ class Order(_At):
 
 
 Fault: TypeAlias = Annotated[
-    ProcessFault | Start | Flap | Slow | LoadFault | Partition | Loss | Heal | Order, Field(discriminator="kind")
+    ProcessFault | Start | Flap | Slow | LoadFault | Partition | Loss | Heal | Cut | Reboot | Order,
+    Field(discriminator="kind"),
 ]

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from pydantic import Field, PrivateAttr, model_validator
 
-from engine.boundary import Interface, Transport
+from engine.boundary import Address, Interface, Transport
 from engine.config import EdgeConfig
 from topologies import checks
 from topologies.base import Section, Table
@@ -18,6 +18,7 @@ from topologies.clients import Client
 from topologies.edges import Edge
 from topologies.errors import ContradictionError, Problem, TopologyError, did_you_mean
 from topologies.links import PRESETS, Link, LinkQuality
+from topologies.middleboxes import Balancer, Listener, Nat
 from topologies.nodes import Node
 from topologies.scenarios import Scenario
 
@@ -34,6 +35,8 @@ class Topology(Section):
     edges: Table[Edge] = Field(min_length=1, description="siptwin's own processes, by name.")
     nodes: Table[Node] = Field(default=Table(), description="FreeSWITCH nodes, by name.")
     clients: Table[Client] = Field(default=Table(), description="Callers and softphones, by name.")
+    nats: Table[Nat] = Field(default=Table(), description="NATs that clients are behind, by name.")
+    balancers: Table[Balancer] = Field(default=Table(), description="Load balancers before edges, by name.")
     networks: Table[LinkQuality] = Field(default=Table(), description="Kinds of network, besides lan and wan.")
     links_default: LinkQuality = Field(default=LinkQuality(), description="Links of which nothing else is said.")
     links: tuple[Link, ...] = Field(default=(), description="Links that differ.")
@@ -109,10 +112,55 @@ class Topology(Section):
         raise KeyError(f"{edge_name} has no {transport} interface {name or ''}".rstrip())
 
     def entry(self, client_name: str) -> tuple[str, Interface]:
-        """The edge that a client talks to, and the interface of that edge."""
+        """The edge that a client talks to, or the first behind its balancer, and the interface of that edge."""
         client = self.clients[client_name]
+        listener = self.listener(client_name)
+        if client.balancer is not None and listener is not None:
+            edge_name = self.edges_behind(client.balancer)[0]
+            return edge_name, self.interface(edge_name, listener.transport, listener.interface)
         edge_name = client.edge or next(iter(self.edges))
         return edge_name, self.interface(edge_name, client.transport, client.interface)
+
+    def server(self, client_name: str) -> Address:
+        """The address that a client talks to: a balancer's, or its edge's."""
+        balancer, listener = self.clients[client_name].balancer, self.listener(client_name)
+        if balancer is not None and listener is not None:
+            return (self.balancers[balancer].host, listener.port)
+        _, entry = self.entry(client_name)
+        return (entry.public_host, entry.public_port)
+
+    def listener(self, client_name: str) -> Listener | None:
+        """The listener of the balancer that a client talks to; None where there is none."""
+        client = self.clients[client_name]
+        balancer = self.balancers.get(client.balancer or "")
+        for name, listener in balancer.listeners.items() if balancer else ():
+            if listener.transport == client.transport and client.interface in (None, name):
+                return listener
+        return None
+
+    def edges_behind(self, balancer_name: str) -> tuple[str, ...]:
+        """The edges behind a balancer, in the order of the file."""
+        words = self.balancers[balancer_name].edges
+        return tuple(name for name in self.edges if name in words or "edges" in words)
+
+    def without_middleboxes(self) -> Topology:
+        """The same without NATs and balancers: their clients talk to the edge, or the first one, themselves."""
+        clients = {
+            name: client.model_copy(
+                update={
+                    "behind": (),
+                    "balancer": None,
+                    "edge": self.entry(name)[0],
+                    "interface": self._plain(name),
+                }
+            )
+            for name, client in self.clients.items()
+        }
+        return self.model_copy(update={"clients": Table(clients), "nats": Table(), "balancers": Table()})
+
+    def _plain(self, client_name: str) -> str | None:
+        listener = self.listener(client_name)
+        return listener.interface if listener else self.clients[client_name].interface
 
     def places(self, word: str) -> tuple[str, ...]:
         """The edges, nodes and clients that a word means: a name, a group, edges, nodes, clients or ``*``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -20,11 +20,12 @@ from lab.watch import CallWatch
 from lab.wording import fault_words
 from sim.build import faults_of, parts
 from sim.checkers import Checker, DialogBalance, KnownDown, SlotBalance
-from sim.faults import Fault, PathFault
+from sim.faults import BoxFault, Fault, PathFault
 from sim.run import heedless_edges, policy_name
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
 from topologies import Topology
-from topologies.faults import Heal, Loss, Partition
+from topologies.faults import Cut, Heal, Loss, Partition, Reboot
+from topologies.scenarios import Scenario
 
 DRAIN_S: Final = 60.0
 """After the last new call, the calls that stand get so long to end."""
@@ -84,13 +85,12 @@ def rehearse_topology(
     began = perf_counter()
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
-    staged = onto_loopback(with_policy(topology, policy), private=free_ports)
+    staged = onto_loopback(with_policy(topology.without_middleboxes(), policy), private=free_ports)
     cast = parts(staged, chosen, duration_s=lasts_s)
     faults = [fault for fault in faults_of(staged, chosen, cast) if fault.at_s < lasts_s]
     if warn is not None:
-        for each in chosen.faults:
-            if isinstance(each, (Partition, Loss, Heal)) and each.at_s < lasts_s:
-                warn(f"left out, since a real loopback has no links: {fault_words(each)} at {each.at_s:g} s")
+        for what in _left_out(topology, chosen, lasts_s):
+            warn(what)
     trace = Trace("notes")
     watch = CallWatch()
     checkers = _checkers(staged)
@@ -118,6 +118,16 @@ def rehearse_topology(
     )
 
 
+def _left_out(topology: Topology, scenario: Scenario, lasts_s: float) -> Iterator[str]:
+    """What a rehearsal cannot have, in words."""
+    boxes = [*(f"NAT {name}" for name in topology.nats), *(f"balancer {name}" for name in topology.balancers)]
+    if boxes:
+        yield f"left out, since a real loopback has none: {', '.join(boxes)}; clients talk to the edges themselves"
+    for fault in scenario.faults:
+        if isinstance(fault, (Partition, Loss, Heal, Cut, Reboot)) and fault.at_s < lasts_s:
+            yield f"left out, since a real loopback has no links: {fault_words(fault)} at {fault.at_s:g} s"
+
+
 def _checkers(topology: Topology) -> list[Checker]:
     """Those of the simulation that need not wait for every timer to run out; and one of our own."""
     return [
@@ -139,7 +149,7 @@ async def _perform(
     await stage.open()
     try:
         for fault in sorted(faults, key=lambda fault: fault.at_s):
-            if not isinstance(fault, PathFault):
+            if not isinstance(fault, (PathFault, BoxFault)):
                 await _until(stage, fault.at_s, progress)
                 await stage.apply(fault)
         await _until(stage, lasts_s, progress)

@@ -12,7 +12,7 @@ from lab.rehearsal.wires import Tapped, Wires
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
 from sim.build import Part
-from sim.faults import Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.faults import BoxFault, Fault, FaultApplied, NodeFault, PathFault, ProcessFault
 from sim.host import Birth
 from sim.random_streams import RandomStreams
 from sim.trace import Trace
@@ -95,8 +95,8 @@ class Stage:
                     for edge in fault.edges:
                         self._tell(fault.kind, node, edge, "")
                         self._deliver(edge, NodeOrder(node, fault.kind))
-            case PathFault():
-                raise ValueError("a real loopback has no links to cut")
+            case PathFault() | BoxFault():
+                raise ValueError("a real loopback has no links to cut, and no NATs")
 
     async def _to_process(self, fault: ProcessFault, target: str) -> None:
         if fault.kind == "start":

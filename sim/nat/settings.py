@@ -64,6 +64,4 @@ class NatSettings:
         if self.max_sessions < 1:
             raise ValueError(f"max_sessions is {self.max_sessions}: give 1 or more")
         if self.overloading and self.filtering != "address_and_port_dependent":
-            raise ValueError(
-                "an overloaded port needs address_and_port_dependent filtering to tell its users apart"
-            )
+            raise ValueError("overloaded ports need a filter: make filtering address_and_port_dependent")

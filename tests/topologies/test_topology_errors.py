@@ -141,7 +141,7 @@ ONE_PROBLEM = {
     "callee": ("to: 9196", "to: 'a b'", 15, "no user part", "such as 9196"),
     "resource": ("rate_per_s: 10", "rate_per_s: 10, resource: pstm", 15, "no node has", "'pstn'"),
     "fault kind": ("kind: kill", "kind: kil", 17, "'kil' is no kind of fault", "'kill'"),
-    "fault without kind": ("kind: kill, ", "", 17, "'kind' is missing", "one of disable, drain"),
+    "fault without kind": ("kind: kill, ", "", 17, "'kind' is missing", "one of cut, disable, drain"),
     "fault key": ("kind: kill", "kind: kill, one_way: true", 17, "unknown key 'one_way'", "known here"),
     "fault target": ("target: FS1", "target: FS9", 17, "no place 'FS9'", "'FS1'"),
     "wrong target": ("target: FS1", "target: callers", 17, "not an edge or a node", "edge1, FS1"),

@@ -262,7 +262,7 @@ def test_from_outside_only_a_syn_begins_a_connection() -> None:
         ({"replied_s": float("nan")}, "0 s or more"),
         ({"first_port": 5, "last_port": 4}, "the lower first"),
         ({"max_sessions": 0}, "1 or more"),
-        ({"overloading": True}, "address_and_port_dependent filtering"),
+        ({"overloading": True}, "make filtering address_and_port_dependent"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_with_a_remedy(settings: dict[str, Any], remedy: str) -> None:
