@@ -1,1 +1,3 @@
-"""The tests: a package, because Ciw, which the tests use, installs one of this name beside them."""
+"""A package by name, for some distributions install a ``tests`` of their own, which would hide a nameless one."""
+
+from __future__ import annotations
