@@ -14,14 +14,18 @@ _CLIENTS = "any client"
 
 
 def graph(topology: Topology) -> nx.DiGraph[str]:
-    """The ways that calls can take: from clients over their edges to the nodes these serve.
+    """The ways that calls can take: from clients over balancers and edges to the nodes these serve.
 
     A topology without clients is met by clients that know all of its edges.
     """
     ways: nx.DiGraph[str] = nx.DiGraph()
     ways.add_node(_NODES)
-    for name in topology.clients:
-        ways.add_edge(name, topology.entry(name)[0])
+    for name, client in topology.clients.items():
+        if client.balancer is None:
+            ways.add_edge(name, topology.entry(name)[0])
+        else:
+            ways.add_edge(name, client.balancer)
+            ways.add_edges_from((client.balancer, edge) for edge in topology.edges_behind(client.balancer))
     if not topology.clients:
         ways.add_edges_from((_CLIENTS, edge) for edge in topology.edges)
     for edge in topology.edges:
@@ -52,4 +56,6 @@ def paths(topology: Topology) -> Iterator[Finding]:
 def _remedy(topology: Topology, place: str) -> str:
     if place in topology.edges:
         return "add a second edge, and let phones know both"
+    if place in topology.balancers:
+        return "let phones know a second balancer, or have it stand by"
     return "add a second node to its group"

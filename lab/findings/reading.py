@@ -15,3 +15,11 @@ def candidates(config: EdgeConfig, policy: Policy) -> list[NodeConfig]:
 def callers_of(topology: Topology, edge_name: str) -> frozenset[str]:
     """The clients that talk to an edge."""
     return frozenset(name for name in topology.clients if topology.entry(name)[0] == edge_name)
+
+
+def granted_s(topology: Topology, config: EdgeConfig) -> float:
+    """The longest expiry that an agent is granted: what the nodes grant, cut to what the edge allows."""
+    grants = [topology.nodes[node.name].model.force_expires_s for node in config.nodes]
+    return float(
+        min([max(grants, default=config.registrar.agent_max_expires_s), config.registrar.agent_max_expires_s])
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from engine.config import EdgeConfig
 from lab.findings.finding import Finding
-from lab.findings.reading import callers_of
+from lab.findings.reading import callers_of, granted_s
 from topologies import Topology
 
 REGISTERS_PER_S = 1500.0
@@ -23,14 +23,6 @@ def registrations(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
     yield from _tokens(config)
     yield from _bindings(config)
     yield from _load(topology, config)
-
-
-def granted_s(topology: Topology, config: EdgeConfig) -> float:
-    """The longest expiry that an agent is granted: what the nodes grant, cut to what the edge allows."""
-    grants = [topology.nodes[node.name].model.force_expires_s for node in config.nodes]
-    return float(
-        min([max(grants, default=config.registrar.agent_max_expires_s), config.registrar.agent_max_expires_s])
-    )
 
 
 def _lifetime(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:

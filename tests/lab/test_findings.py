@@ -62,6 +62,48 @@ clients: {agents: {host: 127.0.2.1, users: 200000, registers: true}}
         assert any("times a second" in what for what in breaks(text % 60))
 
 
+class TestWhatForgets:
+    TEXT = """
+edges:
+  edge1:
+    interfaces:
+      udp: {host: 10.0.0.1}
+      wss: {transport: wss, host: 10.0.0.1, port: 7443, tls: {certificate: a.pem, private_key: b.pem}}
+    keep_alive: {method: %s, interval_s: %g, jitter: 0}
+    streams: {ping_interval_s: %g}
+    registrar: {secret: sixteen letters long}
+nodes: {FS1: {host: 10.0.1.1}, FS2: {host: 10.0.1.2}}
+nats: {gate: {preset: %s, host: 198.51.100.1}}
+balancers: {slb: {preset: nginx, host: 10.0.0.9, listeners: {wss: {transport: wss, port: 7443}}}}
+clients:
+  phones: {kind: softphone, host: 192.168.0.2, users: 1000-1001, behind: gate}
+  web: {host: 192.168.0.3, transport: wss, users: 1002-1003, registers: true, balancer: slb}
+"""
+
+    def told(self, method: str, interval_s: float, ping_s: float, nat: str) -> dict[str, str]:
+        found = findings(self.TEXT % (method, interval_s, ping_s, nat))
+        return {each.where: each.what for each in found if each.severity == "breaks"}
+
+    def test_keep_alives_in_time_keep_everything_open(self) -> None:
+        assert self.told("options", 25, 25, "linux_masquerade") == {}
+
+    def test_linux_forgets_after_30_s_what_nobody_spoke_on_twice(self) -> None:
+        told = self.told("options", 40, 25, "linux_masquerade")
+        assert set(told) == {"phones"}
+        assert "after 30 s" in told["phones"]
+
+    def test_a_share_of_home_gateways_is_hastier_than_the_keep_alive(self) -> None:
+        assert "10% of the devices" in self.told("options", 60, 25, "home_gateway")["phones"]
+
+    def test_a_proxy_ends_a_websocket_that_nobody_pings(self) -> None:
+        told = self.told("options", 25, 0, "linux_masquerade")
+        assert set(told) == {"web"}
+        assert "60 s" in told["web"]
+
+    def test_without_keep_alives_only_refreshes_are_left(self) -> None:
+        assert "refresh of the registration" in self.told("none", 25, 25, "symmetric")["phones"]
+
+
 class TestSharedRegistrations:
     TEXT = """
 edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}, registrar: {shared: %s}}}
@@ -90,6 +132,15 @@ clients: {home: {host: 127.0.2.1, edge: one}, office: {host: 127.0.2.2, edge: tw
         told = {each.where: each.what for each in findings(text) if "single point" in each.what}
         assert set(told) == {"one", "two"}
         assert "no call of home" in told["one"]
+
+    def test_a_balancer_stands_before_all_edges(self) -> None:
+        text = """
+edges: {one: {interfaces: {a: {host: 127.0.0.1}}}, two: {interfaces: {a: {host: 127.0.0.2}}}}
+nodes: {FS1: {host: 127.0.1.1}, FS2: {host: 127.0.1.2}}
+balancers: {slb: {host: 127.0.0.9, listeners: {udp: {}}}}
+clients: {home: {host: 127.0.2.1, balancer: slb}}
+"""
+        assert {each.where for each in findings(text) if "single point" in each.what} == {"slb"}
 
     def test_two_of_each_are_none(self) -> None:
         text = """
