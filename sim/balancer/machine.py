@@ -7,8 +7,8 @@ alike but for one thing: a TCP segment of a flow that is not known belongs to a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import blake2b
 from typing import Final, NamedTuple
-from zlib import crc32
 
 from engine.boundary import Address
 from engine.timers import Timed, TimerQueue
@@ -163,7 +163,9 @@ class Balancer:
             return able[(self._turn - 1) % len(able)]
         key = source[0] if self.settings.choice == "source" else f"{source[0]}:{source[1]}"
         # The highest of all hashes wins: when a target goes, only its own clients move (rendezvous hashing).
-        return max(able, key=lambda target: crc32(f"{key} {target[0]}:{target[1]}".encode()))
+        return max(
+            able, key=lambda target: blake2b(f"{key} {target[0]}:{target[1]}".encode(), digest_size=8).digest()
+        )
 
     def _own(self, target: Address | None) -> Address | None:
         """An address and port of the balancer's own, which no other flow to this target has."""
