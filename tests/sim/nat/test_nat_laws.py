@@ -171,8 +171,8 @@ def test_who_gets_in_is_the_filtering_behaviours_decision(nat_settings, pool, pa
     nat = History(nat_settings, pool, packets).nat
     now = 1e6
     verdict = nat.outbound("udp", inside, peer, now)
-    if nat_settings.unreplied_s == 0.0 or not isinstance(verdict, Passed):
-        return
+    if 0.0 in (nat_settings.unreplied_s, nat_settings.replied_s) or not isinstance(verdict, Passed):
+        return  # nothing lasts, or the ports are exhausted
     for stranger in PEERS:
         allowed = {
             "endpoint_independent": True,
