@@ -1,0 +1,50 @@
+"""The lab: ask questions of a topology, in a notebook or a script.
+
+    from lab import Experiment, load, simulate
+
+    simulate("seed")                                              # one run, as a report
+    Experiment("seed").vary(policy=["least_loaded", "seed"]).run(replications=20)
+
+Names are imported when they are first used, so that ``import lab`` takes no time.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from lab.notebook import enable
+
+if TYPE_CHECKING:
+    from lab.errors import InputError
+    from lab.experiments import Experiment, Results, interval
+    from lab.experiments import load as load_results
+    from lab.simulation import simulate
+    from topologies import Topology, load
+
+_HOMES: Final = {
+    "Experiment": ("lab.experiments", "Experiment"),
+    "InputError": ("lab.errors", "InputError"),
+    "Results": ("lab.experiments", "Results"),
+    "Topology": ("topologies", "Topology"),
+    "interval": ("lab.experiments", "interval"),
+    "load": ("topologies", "load"),
+    "load_results": ("lab.experiments", "load"),
+    "simulate": ("lab.simulation", "simulate"),
+}
+
+__all__ = ["Experiment", "InputError", "Results", "Topology", "interval", "load", "load_results", "simulate"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lab' has no {name!r}; it has {', '.join(__all__)}")
+    module, attribute = _HOMES[name]
+    return getattr(import_module(module), attribute)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
+
+
+enable()

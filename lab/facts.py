@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine import notes as edge
-from engine.boundary import Note
 from sim.agents import notes as agent
 from sim.faults import FaultApplied
 from sim.trace import NoteRecord
@@ -124,19 +123,23 @@ class Facts:
 
 def gather(records: Iterable[NoteRecord]) -> Facts:
     """Sort the notes of a run into rows."""
-    gathering = _Gathering()
-    for time_s, place, note in records:
-        gathering.take(time_s, place, note)
+    gathering = Gathering()
+    for record in records:
+        gathering.on_note(record)
     return gathering.facts
 
 
-class _Gathering:
+class Gathering:
+    """Listens to a trace, and keeps ``facts`` alone: less than the notes take, in runs of many calls."""
+
     def __init__(self) -> None:
         self.facts = Facts()
         self._calls: dict[str, Call] = {}
         self._open_attempts: dict[tuple[str, str, int], Attempt] = {}
 
-    def take(self, time_s: float, place: str, note: Note) -> None:
+    def on_note(self, record: NoteRecord) -> None:
+        """A machine told a fact."""
+        time_s, place, note = record
         match note:
             case agent.CallPlaced():
                 call = Call(note.call_id, place, note.user, note.to, time_s)

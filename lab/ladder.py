@@ -44,6 +44,15 @@ class Ladder:
     places: tuple[str, ...]
     steps: tuple[Step, ...]
 
+    def __str__(self) -> str:
+        return as_text(self)
+
+    def _repr_png_(self) -> bytes:
+        from lab.plots.ladder import draw_ladder
+        from lab.plots.style import as_png
+
+        return as_png(draw_ladder(self))
+
 
 def build_ladder(messages: Iterable[MessageRecord], title: str = "") -> Ladder:
     """The ladder of the messages of one call.

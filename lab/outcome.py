@@ -8,7 +8,7 @@ from typing import Literal
 
 from lab.watch import ShownCall
 from sim.checkers import Violation
-from sim.trace import NoteRecord
+from sim.trace import MessageRecord, NoteRecord
 from topologies import Topology
 
 
@@ -44,6 +44,8 @@ class Outcome:
         Equal for equal runs; None in a rehearsal, where time is real.
     shown : ShownCall or None
         The call for the ladder.
+    messages : sequence of MessageRecord
+        All messages, where they were kept.
     """
 
     world: Literal["simulation", "rehearsal"]
@@ -59,3 +61,4 @@ class Outcome:
     violations: Sequence[Violation]
     trace_hash: str | None
     shown: ShownCall | None
+    messages: Sequence[MessageRecord] = ()

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine import __version__
 from lab.errors import InputError
 from lab.facts import Facts, gather
-from lab.ladder import as_text, build_ladder
+from lab.ladder import Ladder, as_text, build_ladder
 from lab.outcome import Outcome
-from lab.results import FrameFormat, to_frames, write_frames
+from lab.results import FrameFormat, Frames, to_frames, write_frames
 from lab.summary import Summary, summarise
+from lab.watch import call_id_of
+from topologies.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,56 @@ class Report:
     def sound(self) -> bool:
         """Whether every checker was silent."""
         return not self.outcome.violations
+
+    @property
+    def frames(self) -> Frames:
+        """Calls, attempts, decisions, node states and events as data frames."""
+        return to_frames(self.facts)
+
+    def timeline(self) -> Figure:
+        """The run as a picture: calls, set-up delays, node states, faults."""
+        from lab.plots.timeline import Timeline, draw_timeline, marks_of
+
+        outcome = self.outcome
+        topology = outcome.topology
+        return draw_timeline(
+            Timeline(
+                title=f"{topology.name}, scenario {outcome.scenario}, "
+                f"policy {outcome.policy}, seed {outcome.seed}",
+                facts=self.facts,
+                nodes=[(edge, node) for edge in topology.edges for node in topology.served(edge)],
+                duration_s=outcome.duration_s,
+                end_s=outcome.end_s,
+                marks=marks_of(self.facts.events),
+                disabled=frozenset(name for name, node in topology.nodes.items() if not node.enabled),
+            )
+        )
+
+    def call(self, call_id: str | None = None) -> Ladder:
+        """The messages of a call as a ladder; default: of the one worth showing.
+
+        Raises
+        ------
+        InputError
+            If its messages were not kept, or there was no such call.
+        """
+        shown = self.outcome.shown
+        if shown is not None and call_id in (None, shown.call_id):
+            return build_ladder(shown.messages, f"Call {shown.call_id}: {shown.why}")
+        if call_id is None:
+            raise InputError("no call was made - look at the scenario's traffic")
+        known = [call.call_id for call in self.facts.calls]
+        if call_id not in known:
+            raise InputError(f"there was no call {call_id!r} - {did_you_mean(call_id, known)}")
+        messages = [message for message in self.outcome.messages if call_id_of(message.data) == call_id]
+        if not messages:
+            raise InputError(f"the messages of {call_id} were not kept - run simulate(..., messages=True)")
+        return build_ladder(sorted(messages, key=lambda message: message.sent_s), f"Call {call_id}")
+
+    def _repr_html_(self) -> str:
+        from lab.notebook import report_html
+
+        return report_html(self)
 
     def to_json(self) -> dict[str, Any]:
         """All figures as plain values, with what is needed to run it again."""
@@ -93,10 +148,9 @@ def write_report(report: Report, directory: Path, form: FrameFormat, *, pictures
 
 
 def _write_ladder(report: Report, directory: Path, *, pictures: bool) -> list[Path]:
-    shown = report.outcome.shown
-    if shown is None:
+    if report.outcome.shown is None:
         return []
-    ladder = build_ladder(shown.messages, f"Call {shown.call_id}: {shown.why}")
+    ladder = report.call()
     text = directory / "ladder.txt"
     text.write_text(as_text(ladder), encoding="utf-8")
     if not pictures:
@@ -109,18 +163,5 @@ def _write_ladder(report: Report, directory: Path, *, pictures: bool) -> list[Pa
 
 def _write_timeline(report: Report, directory: Path) -> Path:
     from lab.plots.style import save
-    from lab.plots.timeline import Timeline, draw_timeline, marks_of
 
-    outcome = report.outcome
-    topology = outcome.topology
-    rows = [(edge, node) for edge in topology.edges for node in topology.served(edge)]
-    timeline = Timeline(
-        title=f"{topology.name}, scenario {outcome.scenario}, policy {outcome.policy}, seed {outcome.seed}",
-        facts=report.facts,
-        nodes=rows,
-        duration_s=outcome.duration_s,
-        end_s=outcome.end_s,
-        marks=marks_of(report.facts.events),
-        disabled=frozenset(name for name, node in topology.nodes.items() if not node.enabled),
-    )
-    return save(draw_timeline(timeline), directory / "timeline.png")
+    return save(report.timeline(), directory / "timeline.png")

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_type_hints
 
 import pandas as pd
 
-from lab.facts import Attempt, Call, Decision, Facts, NodeState
+from lab.facts import Attempt, Call, Decision, Event, Facts, NodeState
 
 FrameFormat: TypeAlias = Literal["csv", "parquet"]
 
-_OPTIONAL_INTEGERS = ("status", "first_status")  # pandas' own integers cannot be missing
+_DTYPES: Final[Mapping[Any, str]] = {
+    int: "int64",
+    float: "float64",
+    bool: "bool",
+    float | None: "float64",
+    int | None: "Int64",  # pandas' own integers cannot be missing
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +36,15 @@ class Frames:
         One row for each choice of a node, with the reasons against the others.
     node_states : DataFrame
         One row for each change of a node's state, by the edge that saw it.
+    events : DataFrame
+        One row for each fault and each order.
     """
 
     calls: pd.DataFrame
     attempts: pd.DataFrame
     decisions: pd.DataFrame
     node_states: pd.DataFrame
+    events: pd.DataFrame
 
 
 def to_frames(facts: Facts) -> Frames:
@@ -47,14 +56,15 @@ def to_frames(facts: Facts) -> Frames:
     >>> list(to_frames(Facts()).node_states)
     ['time_s', 'edge', 'node', 'before', 'after', 'why']
     """
-    calls = _frame(facts.calls, Call)
-    calls["failed_over"] = [call.failed_over for call in facts.calls]
-    calls["cut_off"] = [call.cut_off for call in facts.calls]
+    calls = frame_of(facts.calls, Call)
+    calls["failed_over"] = pd.Series([call.failed_over for call in facts.calls], dtype="bool")
+    calls["cut_off"] = pd.Series([call.cut_off for call in facts.calls], dtype="bool")
     return Frames(
         calls=calls,
-        attempts=_frame(facts.attempts, Attempt),
-        decisions=_frame(facts.decisions, Decision),
-        node_states=_frame(facts.node_states, NodeState),
+        attempts=frame_of(facts.attempts, Attempt),
+        decisions=frame_of(facts.decisions, Decision),
+        node_states=frame_of(facts.node_states, NodeState),
+        events=frame_of(facts.events, Event),
     )
 
 
@@ -72,13 +82,12 @@ def write_frames(frames: Frames, directory: Path, form: FrameFormat) -> list[Pat
     return written
 
 
-def _frame(rows: Iterable[Any], kind: type[Any]) -> pd.DataFrame:
+def frame_of(rows: Iterable[Any], kind: type[Any]) -> pd.DataFrame:
+    """Rows of a dataclass as a data frame; a column's type follows from its field's, so that no row is enough."""
     listed = list(rows)
-    columns = {each.name: [getattr(row, each.name) for row in listed] for each in fields(kind)}
-    frame = pd.DataFrame(columns)
-    for name in frame.columns:
-        if name in _OPTIONAL_INTEGERS:
-            frame[name] = frame[name].astype("Int64")
-        elif name.endswith("_s"):
-            frame[name] = frame[name].astype("float64")
-    return frame
+    dtypes = {name: _DTYPES.get(hint, "str") for name, hint in get_type_hints(kind).items()}
+    columns = {
+        each.name: pd.Series([getattr(row, each.name) for row in listed], dtype=dtypes[each.name])
+        for each in fields(kind)
+    }
+    return pd.DataFrame(columns)

@@ -6,23 +6,28 @@ from collections.abc import Callable
 
 from lab.deployment import with_policy
 from lab.outcome import Outcome
+from lab.report import Report, report_on
 from lab.watch import CallWatch
-from sim.run import simulate
+from sim import run as simulation
+from sim.build import PolicyChoice
 from sim.trace import NoteListener, NoteRecord
-from topologies import Topology
+from topologies import Topology, load
 
 
 def run_simulation(
     topology: Topology,
     *,
     scenario: str | None = None,
-    policy: str | None = None,
+    policy: PolicyChoice = None,
     seed: int = 0,
     duration_s: float | None = None,
+    messages: bool = False,
     progress: Callable[[float], None] | None = None,
     on_note: NoteListener | None = None,
 ) -> Outcome:
     """Simulate a scenario; see `sim.run.simulate` for the parameters and errors.
+
+    With ``messages`` those of all calls are kept, not of the one alone that is worth showing.
 
     Examples
     --------
@@ -37,11 +42,13 @@ def run_simulation(
         if on_note is not None:
             on_note(record)
 
-    run = simulate(
-        with_policy(topology, policy),
+    named = policy if isinstance(policy, str) else None
+    run = simulation.simulate(
+        with_policy(topology, named),
         scenario=scenario,
+        policy=None if named else policy,
         seed=seed,
-        record="notes",
+        record="all" if messages else "notes",
         duration_s=duration_s,
         progress=progress,
         on_message=watch.on_message,
@@ -61,4 +68,48 @@ def run_simulation(
         violations=run.violations,
         trace_hash=run.trace_hash,
         shown=watch.shown,
+        messages=run.messages,
     )
+
+
+def simulate(
+    topology: Topology | str,
+    *,
+    scenario: str | None = None,
+    policy: PolicyChoice = None,
+    seed: int = 0,
+    duration_s: float | None = None,
+    messages: bool = False,
+) -> Report:
+    """Simulate a scenario once, and report.
+
+    Parameters
+    ----------
+    topology : Topology or str
+        A name or path is loaded.
+    scenario : str, optional
+        Default: the topology's own.
+    policy : str, class or object, optional
+        Of all edges, instead of the topology's.
+    seed : int
+        The same one brings the same run, packet by packet.
+    duration_s : float, optional
+        New calls come for so long; default: the scenario's.
+    messages : bool
+        Keep all messages, so that `Report.call` can show any call.
+
+    Raises
+    ------
+    TopologyError, PolicyError
+        If the topology, the scenario or the policy cannot be used.
+
+    Examples
+    --------
+    >>> simulate("single", duration_s=5).sound
+    True
+    """
+    read = load(topology) if isinstance(topology, str) else topology
+    outcome = run_simulation(
+        read, scenario=scenario, policy=policy, seed=seed, duration_s=duration_s, messages=messages
+    )
+    return report_on(outcome)

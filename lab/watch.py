@@ -21,6 +21,12 @@ MESSAGES_MAX: Final = 400  # of one call
 _CALL_ID = re.compile(rb"^(?:Call-ID|i)[ \t]*:[ \t]*([^\r\n]+?)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
 
 
+def call_id_of(data: bytes) -> str | None:
+    """The Call-ID of a message, read in a hurry; None where it has none."""
+    found = _CALL_ID.search(data)
+    return None if found is None else found[1].decode("utf-8", "replace")
+
+
 @dataclass(frozen=True, slots=True)
 class ShownCall:
     """A call, why it was picked, and its messages in the order in which they were sent."""
@@ -42,10 +48,9 @@ class CallWatch:
 
     def on_message(self, record: MessageRecord) -> None:
         """A message went over the wire."""
-        found = _CALL_ID.search(record.data)
-        if found is None:
+        call_id = call_id_of(record.data)
+        if call_id is None:
             return
-        call_id = found[1].decode("utf-8", "replace")
         kept = self._messages.get(call_id)
         if kept is None:
             if self._failed_over:

@@ -32,6 +32,10 @@ from topologies.scenarios import Traffic as Calls
 
 Maker: TypeAlias = Callable[[Birth, Random], Machine]
 
+PolicyChoice: TypeAlias = str | Policy | type[Policy] | None
+"""What routes instead of the edges' own policies: a name as in a topology, a policy's class, of which each start of
+each edge makes its own, or the policy itself, which all of them share; None: their own."""
+
 NODE_INTERFACE = "sip"
 CLIENT_INTERFACE = "sip"
 
@@ -51,7 +55,7 @@ class Part:
 
 
 def parts(
-    topology: Topology, scenario: Scenario | None, policy: str | Policy | None = None, *, duration_s: float = 0.0
+    topology: Topology, scenario: Scenario | None, policy: PolicyChoice = None, *, duration_s: float = 0.0
 ) -> list[Part]:
     """All machines of a topology: nodes, edges, clients, in the order in which they start.
 
@@ -62,7 +66,7 @@ def parts(
     scenario
         Whose traffic the clients make; none: they make none.
     policy
-        Instead of the edges' own: a name as in the topology, or the policy itself.
+        Instead of the edges' own.
     duration_s
         New calls begin for so long, in seconds from the start.
 
@@ -79,10 +83,12 @@ def parts(
     return found
 
 
-def policy_of(config: PolicyConfig, policy: str | Policy | None) -> Policy:
+def policy_of(config: PolicyConfig, policy: PolicyChoice) -> Policy:
     """The policy that an edge runs: the one given, else its own. Its own name keeps the options."""
     if isinstance(policy, Policy):
         return policy
+    if isinstance(policy, type):
+        return policy()
     if policy is not None and policy != config.use:
         config = PolicyConfig(use=policy)
     return load_policy(config)
@@ -91,7 +97,7 @@ def policy_of(config: PolicyConfig, policy: str | Policy | None) -> Policy:
 # --- machines -----------------------------------------------------------------------------------------------
 
 
-def _edge(topology: Topology, name: str, policy: str | Policy | None) -> Part:
+def _edge(topology: Topology, name: str, policy: PolicyChoice) -> Part:
     config = edge_config(topology, name)
 
     def make(_birth: Birth, rng: Random) -> Edge:

@@ -12,7 +12,7 @@ from engine.edge import Edge
 from engine.policy import Policy
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
-from sim.build import Part, edge_config, faults_of, parts, policy_of
+from sim.build import Part, PolicyChoice, edge_config, faults_of, parts, policy_of
 from sim.build_boxes import place_middleboxes
 from sim.checkers import (
     Checker,
@@ -62,7 +62,7 @@ def simulate(
     topology: Topology,
     *,
     scenario: str | None = None,
-    policy: str | Policy | None = None,
+    policy: PolicyChoice = None,
     seed: int = 0,
     record: Recording = "notes",
     duration_s: float | None = None,
@@ -80,7 +80,7 @@ def simulate(
     scenario
         Its name; default: the topology's default one.
     policy
-        Instead of the edges' own: a name as in the topology, or the policy itself.
+        Instead of the edges' own: a name as in the topology, a class, or the policy itself (see `sim.build`).
     seed
         The same topology, policy and seed give the same run, event by event.
     record
@@ -138,8 +138,10 @@ def simulate(
     )
 
 
-def policy_name(topology: Topology, policy: str | Policy | None = None) -> str:
+def policy_name(topology: Topology, policy: PolicyChoice = None) -> str:
     """What routes, in words: the policy given, else the edges' own, each once."""
+    if isinstance(policy, type):
+        return policy.__name__
     if isinstance(policy, Policy):
         return type(policy).__name__
     return policy or ", ".join(dict.fromkeys(edge.policy.use for edge in topology.edges.values()))
@@ -149,7 +151,7 @@ def _world(
     topology: Topology,
     cast: list[Part],
     scenario: Scenario,
-    policy: str | Policy | None,
+    policy: PolicyChoice,
     seed: int,
     record: Recording,
 ) -> World:
@@ -189,12 +191,12 @@ def _factory(world: World, part: Part) -> Factory:
     return make
 
 
-def heedless_edges(topology: Topology, policy: str | Policy | None = None) -> list[str]:
+def heedless_edges(topology: Topology, policy: PolicyChoice = None) -> list[str]:
     """The edges whose policy sends calls to nodes known to be down, which ``KnownDown`` then allows."""
     return [name for name, edge in topology.edges.items() if not policy_of(edge.policy, policy).honours_health]
 
 
-def _checkers(topology: Topology, policy: str | Policy | None) -> list[Checker]:
+def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
     configs = {name: edge_config(topology, name) for name in topology.edges}
     lifetimes = {name: Lifetimes.of(config.timers) for name, config in configs.items()}
     heedless = heedless_edges(topology, policy)

@@ -56,6 +56,10 @@ class TopologyError(Exception):
             for problem in self.problems
         )
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython asks): the lines, for the way that led here mends nothing."""
+        return str(self).splitlines()
+
 
 class RefusedError(ValueError):
     """Raised by validators of single values: what is wrong, and the remedy."""

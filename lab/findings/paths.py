@@ -34,8 +34,8 @@ def graph(topology: Topology) -> nx.DiGraph[str]:
     return ways
 
 
-def paths(topology: Topology) -> Iterator[Finding]:
-    """Everything whose death cuts somebody off from all nodes."""
+def single_points(topology: Topology) -> dict[str, list[str]]:
+    """Each place that every way of some clients leads through, with these clients."""
     ways = graph(topology)
     cut_off: dict[str, list[str]] = {}
     for client in topology.clients or (_CLIENTS,):
@@ -46,7 +46,12 @@ def paths(topology: Topology) -> Iterator[Finding]:
         while place != client:
             cut_off.setdefault(place, []).append(client)
             place = dominators[place]
-    for place, clients in cut_off.items():
+    return cut_off
+
+
+def paths(topology: Topology) -> Iterator[Finding]:
+    """Everything whose death cuts somebody off from all nodes."""
+    for place, clients in single_points(topology).items():
         everyone = len(clients) == len(topology.clients) or clients == [_CLIENTS]
         whose = "no call" if everyone else f"no call of {', '.join(clients)}"
         what = f"{place} is a single point of failure: while it is away {whose} can be made"

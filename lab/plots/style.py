@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -75,3 +76,11 @@ def save(figure: Figure, path: Path) -> Path:
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=DPI, facecolor="white")
     return path
+
+
+def as_png(figure: Figure, dpi: int = 100) -> bytes:
+    """A figure as the octets of a PNG, for a notebook."""
+    FigureCanvasAgg(figure)
+    data = BytesIO()
+    figure.savefig(data, format="png", dpi=dpi, facecolor="white")
+    return data.getvalue()
