@@ -26,6 +26,7 @@ from engine.boundary import (
 )
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
+from engine.here import Here
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
@@ -34,7 +35,7 @@ from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
-from engine.proxy.here import Here
+from engine.registrar import Registrar
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -71,7 +72,12 @@ class Edge:
             self._node_flows(config), _passive(settings), config.probe, self._out, rng, self._node_changed
         )
         self._dialogs = DialogTable(self._out, self._timers, config.dialog_lifetime_s)
-        self._core = ProxyCore(config, policy, self._here, self._pool, self._dialogs, self._timers, self._out, rng)
+        wheel = Wheel(self._timers)
+        self._tally = Tally(self._timers, self._out)
+        self._registrar = registrar = Registrar(config, self._here, self._out, wheel, rng)
+        self._core = ProxyCore(
+            config, policy, self._here, self._pool, registrar, self._dialogs, self._timers, self._out, rng
+        )
         self._core.tells_details = notes_from == Level.DEBUG
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
@@ -79,11 +85,10 @@ class Edge:
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
-        wheel = Wheel(self._timers)
-        self._tally = Tally(self._timers, self._out)
         self._streams = Streams(
-            config, interfaces, wheel, self._tally, self._out, rng, self._lease, self._flow_lost
+            config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, registrar.flow_lost
         )
+        registrar.targets.connections = self._streams
         self._overloaded = False
 
     # --- Machine
@@ -227,14 +232,6 @@ class Edge:
             self._pool.unreachable(node, now, event.reason)
         self._layer.unreachable(event.flow, event.reason, now)
 
-    # --- registrations
-
-    def _lease(self, flow: Flow) -> float:
-        return 0.0
-
-    def _flow_lost(self, flow: Flow, reason: str, now: float) -> None:
-        pass
-
     # --- nodes
 
     def _node_flows(self, config: EdgeConfig) -> list[tuple[NodeConfig, Flow]]:
@@ -266,6 +263,7 @@ class Edge:
         before = {node.name: node for node in self._pool}
         self.config = self._core.config = config
         self._streams.reconfigure(config)
+        self._registrar.reconfigure(config)
         self._core.policy = policy
         self._core.policy_name = config.policy.use
         self._pool.passive, self._pool.probe = _passive(settings), config.probe
@@ -293,6 +291,9 @@ class Edge:
     def open_connections(self) -> int:
         return len(self._streams)
 
+    def open_bindings(self) -> int:
+        return len(self._registrar.bindings)
+
     def open_attempts(self) -> int:
         return self._core.open_attempts
 
@@ -314,6 +315,8 @@ def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
             return f"{name} changed, which takes a restart"
     if _addresses(before) != _addresses(after):
         return "interfaces changed, which takes a restart"
+    if before.registrar.secret != after.registrar.secret:
+        return "the registrar's secret changed, which takes a restart"
     return ""
 
 
@@ -330,7 +333,7 @@ def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
     changes += [f"node {name} changed" for name in new if name in old and old[name] != new[name]]
     changes += [
         f"{name} changed"
-        for name in ("policy", "probe", "passive", "limits", "streams", "keep_alive")
+        for name in ("policy", "probe", "passive", "limits", "registrar", "streams", "keep_alive")
         if getattr(before, name) != getattr(after, name)
     ]
     return tuple(changes)

@@ -195,3 +195,41 @@ class StunDropped(Note):
     interface: str
     why: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ContactBound(Note):
+    """A user's contact is reached at ``place`` from now on: it is new, or has moved. ``node`` has accepted it."""
+
+    aor: str
+    contact: str
+    place: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactUnbound(Note):
+    """A user's contact is no longer reached. ``why``: withdrawn, expired, or what became of its connection."""
+
+    aor: str
+    contact: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLost(Note):
+    """The connection to a user's contact is gone; the contact stays bound, for the user to come back."""
+
+    level: ClassVar[Level] = Level.WARNING
+    aor: str
+    contact: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class RefreshAnswered(Note):
+    """A user's refresh was answered by the edge itself, while the node's grant lasts."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    aor: str
+    contacts: int

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from engine.boundary import NEVER, Effect, Flow, Send
 from engine.config import KeepAliveConfig
-from engine.proxy.here import Here
+from engine.here import Here
 from engine.sip.headers import MAGIC_COOKIE
 from engine.wheel import Rider, Wheel
 

@@ -98,12 +98,13 @@ class Pool:
         now: float,
         *,
         ignore_health: bool = False,
+        home: str = "",
     ) -> Choice:
         """Choose a node of ``group`` with a free channel of ``resource`` that is not among ``tried``.
 
         Active nodes come before suspect ones, then higher before lower priority; among what is left ``algorithm``
         decides. With ``ignore_health`` only orders (drain, disable) keep a node out, as in OpenSIPS' load balancer
-        when nothing disables a destination.
+        when nothing disables a destination. The node named ``home`` comes before all that are in the same health.
         """
         active: list[Node] = []
         suspect: list[Node] = []
@@ -128,6 +129,10 @@ class Pool:
         eligible = active or suspect
         if not eligible:
             return Choice(None, "no node can take it", tuple(passed_over))
+        chosen = next((node for node in eligible if node.name == home), None)
+        if chosen is not None:
+            passed_over += [(node.name, "not its home") for node in eligible if node is not chosen]
+            return self._chose(chosen, "home of the registration", passed_over)
         if len(eligible) > 1:
             highest = max(node.config.priority for node in eligible)
             passed_over += [
@@ -137,10 +142,13 @@ class Pool:
             ]
             eligible = [node for node in eligible if node.config.priority == highest]
         chosen, why = ALGORITHMS[algorithm](eligible, Wish(resource, key, self._rng))
-        self._choices += 1
-        chosen.chosen_at = self._choices
         passed_over += [(node.name, algorithm) for node in eligible if node is not chosen]
-        return Choice(chosen, why, tuple(passed_over))
+        return self._chose(chosen, why, passed_over)
+
+    def _chose(self, node: Node, why: str, passed_over: list[tuple[str, str]]) -> Choice:
+        self._choices += 1
+        node.chosen_at = self._choices
+        return Choice(node, why, tuple(passed_over))
 
     # --- what is heard of a node, and what is not
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from engine.boundary import Flow, Send
+from engine.here import port_of
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
-from engine.proxy.here import DEFAULT_PORT
 from engine.proxy.routes import Routed, next_hop, take_routes
-from engine.sip.errors import SipError
+from engine.registrar import Relay, Target
+from engine.sip.errors import RefusalError, SipError
 from engine.sip.headers import parse_number
 from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import ServerTransaction
@@ -49,11 +50,12 @@ class Admission:
             routed = take_routes(request, core.here)
             key = loop_key(request)
             check_loop(request, core.here, key)
-            to = next_hop(request, core.here, routed.interface)
+            target = self._target(request, flow, routed)
+            to = next_hop(request, core.here, routed.interface) if target is None else target.flow
         except SipError as error:
             core.out.append(MessageDropped(_text(flow), f"ACK: {error.why}"))
             return
-        if not routed.popped and core.pool.at(to.peer) is None:
+        if target is None and not routed.popped and core.pool.at(to.peer) is None:
             core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
             return
         via = core.here.via(to.interface, branch_of(core.rng.getrandbits(64), key))
@@ -72,36 +74,48 @@ class Admission:
         self._count_hops(request)
         if "proxy-require" in request.names:
             tags = b", ".join(request.values("proxy-require"))
-            raise _RefusalError(
-                420, "Proxy-Require", b"Unsupported: " + tags
-            )  # §16.3 step 5: we know no extension
+            raise RefusalError(420, "Proxy-Require", b"Unsupported: " + tags)  # §16.3 step 5: we know no extension
         routed = take_routes(request, core.here)
         key = loop_key(request)
         check_loop(request, core.here, key)
         flow = transaction.flow
         in_dialog = bool(request.to.tag)
         from_node = core.pool.at(flow.peer) is not None
+        target = self._target(request, flow, routed)
         context = ResponseContext(core, transaction, flow, routed.interface, key, now)
-        if in_dialog or from_node:
-            self._check_way(request, routed, in_dialog)
+        if in_dialog or from_node or target is not None:
+            if target is None:
+                self._check_way(request, routed, in_dialog)
             if request.method == b"INVITE":
                 transaction.respond(respond(request, 100), now)
-            context.relay(now)
+            context.relay(target, now)
             return
         if self._answered_here(transaction, now):
             return
         if "route" in request.names:
-            raise _RefusalError(
-                403, "pre-loaded Route to elsewhere"
-            )  # else anyone could send through us to anyone
+            raise RefusalError(403, "pre-loaded Route to elsewhere")  # else anyone could send through us to anyone
         self._check_room(request)
-        if request.method == b"INVITE":
+        if request.method == b"REGISTER":
+            answer = core.registrar.receive(request, flow, core.tag(), now)
+            if not isinstance(answer, Relay):
+                transaction.respond(answer, now)
+                return
+            context.registration = answer
+        elif request.method == b"INVITE":
             transaction.respond(respond(request, 100), now)  # §17.2.1: before the policy takes its time
         if core.tells_details:
             method = request.method.decode("ascii")
             uri = request.uri.decode("utf-8", "replace")
             core.out.append(CallAdmitted(context.call_id, method, uri, _text(flow)))
         context.route_by_policy(now)
+
+    def _target(self, request: Request, flow: Flow, routed: Routed) -> Target | None:
+        """The agent that a flow token leads to; the Request-URI becomes its own."""
+        core = self._core
+        target = core.registrar.targets.find(request, routed.user, core.pool.at(flow.peer) is not None)
+        if target is not None:
+            request.uri = target.uri
+        return target
 
     def _count_hops(self, request: Request) -> None:
         value = request.get("max-forwards")
@@ -116,7 +130,7 @@ class Admission:
                 raise SipError("in-dialog request whose target is this edge", 481)
             raise SipError("a node asks for a user whom this edge does not know", 404)
         if in_dialog and not routed.popped:
-            at_node = self._core.pool.at((uri.host_text, uri.port or DEFAULT_PORT)) is not None
+            at_node = self._core.pool.at((uri.host_text, port_of(uri))) is not None
             if "route" in request.names or not at_node:
                 raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
 
@@ -141,8 +155,8 @@ class Admission:
         if request.method == b"INVITE" and len(self._core.dialogs) + self._core.open_attempts >= limit:
             raise self._unavailable(f"{limit} dialogs stand")
 
-    def _unavailable(self, why: str) -> _RefusalError:
-        return _RefusalError(503, why, b"Retry-After: %d" % self._core.config.limits.retry_after_s)
+    def _unavailable(self, why: str) -> RefusalError:
+        return RefusalError(503, why, b"Retry-After: %d" % self._core.config.limits.retry_after_s)
 
     def _cancel(self, transaction: ServerTransaction, now: float) -> None:
         core = self._core
@@ -159,16 +173,8 @@ class Admission:
         request = transaction.request
         method = request.method.decode("ascii")
         core.out.append(RequestRefused(_text(transaction.flow), method, error.status, error.why))
-        lines = error.lines if isinstance(error, _RefusalError) else ()
+        lines = error.lines if isinstance(error, RefusalError) else ()
         transaction.respond(respond(request, error.status, b"", core.tag(), *lines), now)
-
-
-class _RefusalError(SipError):
-    """A refusal whose response bears further header lines."""
-
-    def __init__(self, status: int, why: str, *lines: bytes) -> None:
-        super().__init__(why, status)
-        self.lines = lines
 
 
 def _text(flow: Flow) -> str:

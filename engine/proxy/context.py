@@ -16,8 +16,9 @@ from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, forward
 from engine.proxy.routes import next_hop
+from engine.registrar import Relay, Target
 from engine.sip.errors import SipError
-from engine.sip.message import Response, respond
+from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 
@@ -52,6 +53,7 @@ class ResponseContext(Timed):
         "_started_at",
         "_stepped_at",
         "_steps",
+        "_target",
         "_waiting",
         "by_policy",
         "call_id",
@@ -60,6 +62,7 @@ class ResponseContext(Timed):
         "core",
         "final_sent",
         "flow",
+        "registration",
         "request",
         "transaction",
     )
@@ -83,6 +86,8 @@ class ResponseContext(Timed):
         self.cancelled = False
         self.cancel_reasons: tuple[bytes, ...] = ()
         self.final_sent = False
+        self.registration: Relay | None = None  # of a REGISTER
+        self._target: Target | None = None  # the agent that a token led to
         self._last_node = ""
         self._leave_by = leave_by
         self._loop_key = key
@@ -125,9 +130,13 @@ class ResponseContext(Timed):
         self._coroutine = coroutine
         self._advance(None, now)
 
-    def relay(self, now: float) -> None:
-        """Forward along the route set (in-dialog requests, and those that a node routes itself)."""
+    def relay(self, target: Target | None, now: float) -> None:
+        """Forward to an agent, or along the route set: in-dialog requests, and those that a node routes itself."""
         self._now = now
+        if target is not None:
+            self._target = target
+            self._send(None, target.flow, _ALONG_THE_ROUTE, now)
+            return
         try:
             flow = next_hop(self.request, self.core.here, self._leave_by)
         except SipError as error:
@@ -157,7 +166,10 @@ class ResponseContext(Timed):
     ) -> Node | None:
         self._step()
         core = self.core
-        choice = core.pool.choose(group, resource, by, key, tried, self._now, ignore_health=ignore_health)
+        home = self.registration.home if self.registration is not None else ""
+        choice = core.pool.choose(
+            group, resource, by, key, tried, self._now, ignore_health=ignore_health, home=home
+        )
         if core.tells_details:
             name = choice.node.name if choice.node is not None else ""
             core.out.append(
@@ -282,17 +294,24 @@ class ResponseContext(Timed):
         if breadth is not None:
             request.set("max-breadth", b"Max-Breadth: %d" % breadth)
         method = request.method
-        if not request.to.tag:
-            if method in _RECORDED:
-                core.here.record_route(request, self.flow.interface, flow.interface)
-            elif method == b"REGISTER":
-                core.here.record_route(request, self.flow.interface, flow.interface, b"Path")
+        if method in _RECORDED and not request.to.tag:
+            self._record_route(request, flow)
+        elif self.registration is not None:
+            self.registration.address(request, flow.interface)
         ring_s = attempt.ring_s
         if ring_s is None:
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
         branch.start(request, flow, branch_id, attempt.timeout_s, now)
+
+    def _record_route(self, request: Request, flow: Flow) -> None:
+        """Stay in the way of the dialog's requests; tokens name the flows of agents on either side."""
+        core, target = self.core, self._target
+        targets = core.registrar.targets
+        caller = b"" if core.pool.at(self.flow.peer) is not None else targets.way_back(self.request, self.flow)
+        callee = b"" if target is None else targets.route_token(target, self.request.call_id)
+        core.here.record_route(request, self.flow.interface, flow.interface, caller, callee)
 
     # --- what the branches bring
 
@@ -312,6 +331,8 @@ class ResponseContext(Timed):
             return
         response.pop_value("via")
         node = branch.node
+        if self.registration is not None:
+            self.registration.granted(response, node.name if node is not None else "", now)
         if self.by_policy and node is not None and self.request.method == b"INVITE":
             tag = response.to.tag
             if core.dialogs.begin(self.request.call_id, tag, node, branch.resource, now):
@@ -342,6 +363,8 @@ class ResponseContext(Timed):
         if response is not None:
             response.pop_value("via")
             self._best = better(self._best, response)
+            if self.registration is not None and status in (401, 407) and branch.node is not None:
+                self.registration.challenged(branch.node.name)
         else:
             self._failure = status
         if status >= 600:

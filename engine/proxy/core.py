@@ -7,10 +7,11 @@ import random
 from engine.boundary import Effect
 from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
+from engine.here import Here
 from engine.nodes import Node, Pool
 from engine.policy import Policy
 from engine.proxy.branch import Branch
-from engine.proxy.here import Here
+from engine.registrar import Registrar
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
 
@@ -29,6 +30,7 @@ class ProxyCore:
         "policy",
         "policy_name",
         "pool",
+        "registrar",
         "rng",
         "tells_details",
         "timers",
@@ -42,6 +44,7 @@ class ProxyCore:
         policy: Policy,
         here: Here,
         pool: Pool,
+        registrar: Registrar,
         dialogs: DialogTable,
         timers: TimerQueue,
         out: list[Effect],
@@ -52,6 +55,7 @@ class ProxyCore:
         self.policy_name = config.policy.use
         self.here = here
         self.pool = pool
+        self.registrar = registrar
         self.dialogs = dialogs
         self.timers = timers
         self.out = out

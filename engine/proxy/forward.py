@@ -6,7 +6,7 @@ import re
 from zlib import crc32
 
 from engine.boundary import Flow
-from engine.proxy.here import DEFAULT_PORT, Here
+from engine.here import DEFAULT_PORTS, Here
 from engine.sip.errors import SipError
 from engine.sip.headers import MAGIC_COOKIE, Via, parse_via
 from engine.sip.message import Request
@@ -37,7 +37,7 @@ def note_source(request: Request, flow: Flow) -> Flow:
         request.replace_top_via(value, Via(via.transport, via.host, via.port, params))
     if asked or flow.stream:
         return flow
-    return Flow(flow.interface, (host, via.port or DEFAULT_PORT))
+    return Flow(flow.interface, (host, via.port or DEFAULT_PORTS["udp"]))
 
 
 def loop_key(request: Request) -> int:

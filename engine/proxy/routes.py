@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from engine.boundary import Flow
-from engine.proxy.here import Here
+from engine.here import Here
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 
 
 class Routed(NamedTuple):
-    """``popped`` of our own Routes were taken off; the last of them named ``interface``, by which to leave."""
+    """``popped`` of our own Routes were taken off; the last of them named ``interface``, by which to leave.
+
+    ``user`` is that one's user part, which may be a token of the flow on which the far side is reached.
+    """
 
     popped: int
     interface: str
+    user: bytes | None
 
 
 def take_routes(request: Request, here: Here) -> Routed:
@@ -26,6 +30,7 @@ def take_routes(request: Request, here: Here) -> Routed:
     """
     popped = 0
     interface = ""
+    user: bytes | None = None
     if b";lr" in request.uri:
         # Only a strict router puts a Record-Route value of ours there (§16.4, second paragraph).
         uri = parse_uri(request.uri)
@@ -36,16 +41,17 @@ def take_routes(request: Request, here: Here) -> Routed:
             request.remove("route")
             for value in routes[:-1]:
                 request.append("route", b"Route: " + value)
-            popped, interface = 1, ours.name
+            popped, interface, user = 1, ours.name, uri.user
     while "route" in request.names:
         route = request.values("route")[0]
-        mine = here.interface_of(parse_uri(parse_name_addr(route, "Route").uri))
+        uri = parse_uri(parse_name_addr(route, "Route").uri)
+        mine = here.interface_of(uri)
         if mine is None:
             break
         # A Route to us is ours with or without lr: FreeSWITCH writes it without from ``fs_path=sip:host``.
         request.pop_value("route")
-        popped, interface = popped + 1, mine.name
-    return Routed(popped, interface)
+        popped, interface, user = popped + 1, mine.name, uri.user
+    return Routed(popped, interface, user)
 
 
 def next_hop(request: Request, here: Here, leave_by: str) -> Flow:

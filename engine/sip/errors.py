@@ -13,3 +13,11 @@ class SipError(ValueError):
         super().__init__(why)
         self.why = why
         self.status = status
+
+
+class RefusalError(SipError):
+    """A refusal whose response bears further header lines."""
+
+    def __init__(self, status: int, why: str, *lines: bytes) -> None:
+        super().__init__(why, status)
+        self.lines = lines

@@ -11,8 +11,8 @@ import pytest
 
 from engine.boundary import NEVER, Effect, Flow, Interface, Send
 from engine.config import KeepAliveConfig
+from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
-from engine.proxy.here import Here
 from engine.sip.framing import parse_datagram
 from engine.sip.message import Request
 from engine.sip.validate import validate_request

@@ -82,15 +82,6 @@ def test_what_is_advertised_is_what_is_written() -> None:
     assert len(node.got("ACK")) == 1  # the advertised address is recognised as ours
 
 
-def test_a_registration_gets_path_instead() -> None:
-    """RFC 3327: so that the node sends calls for the user through us."""
-    world = World()
-    world.caller.request("REGISTER", "sip:192.0.2.1", to="<sip:1000@192.0.2.1>")
-    register = next(node.got("REGISTER")[0] for node in world.nodes if node.got("REGISTER"))
-    assert register.all("path") == ["<sip:10.0.0.1:5060;lr;r2=on>", "<sip:192.0.2.1:5060;lr;r2=on>"]
-    assert "record-route" not in register
-
-
 # --- within a dialog: each side by the interface on which it stands (S4)
 
 

@@ -1,0 +1,11 @@
+"""The mid-registrar: agents register at the nodes through this edge, and are reached through it (RFC 3261 §10)."""
+
+from __future__ import annotations
+
+from engine.registrar.binding import Binding
+from engine.registrar.bindings import Listener
+from engine.registrar.registrar import Registrar
+from engine.registrar.relay import Relay
+from engine.registrar.targets import Target
+
+__all__ = ["Binding", "Listener", "Registrar", "Relay", "Target"]

@@ -1,0 +1,133 @@
+"""Where a flow token leads, and who may use it."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import NamedTuple
+
+from engine.boundary import Flow
+from engine.here import Here
+from engine.registrar.binding import NO_KEY, Binding, aor_of, is_elsewhere
+from engine.registrar.bindings import Bindings
+from engine.registrar.facing import Facing
+from engine.registrar.tokens import PREFIX, FlowToken, Tokens, digest_of, is_token
+from engine.sip.errors import SipError
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request
+from engine.sip.uri import parse_uri
+
+_WEB = ("ws", "wss")
+
+
+class Target(NamedTuple):
+    """An agent that is reached on a flow. ``uri`` is the Request-URI for it."""
+
+    flow: Flow
+    key: bytes
+    uri: bytes
+
+
+class Targets:
+    """Finds agents by tokens, and writes the tokens that dialogs are to be routed by."""
+
+    __slots__ = ("_bindings", "_facing", "_here", "_tokens", "connections")
+
+    def __init__(self, here: Here, bindings: Bindings, facing: Facing, tokens: Tokens) -> None:
+        self._here = here
+        self._bindings = bindings
+        self._facing = facing
+        self._tokens = tokens
+        self.connections: Container[Flow] = ()  # those that stand
+
+    # --- requests towards agents
+
+    def find(self, request: Request, popped: bytes | None, from_node: bool) -> Target | None:
+        """The agent that a token in the Request-URI, or else in our own last Route, leads to.
+
+        ``popped`` is the user part of that Route. None where there is no token, or where it leaves the way to the
+        request itself: the connection of an agent without registration is gone, and its Contact may do.
+
+        Raises
+        ------
+        SipError
+            403 where the token is not ours, or not the sender's; 430 where its flow is gone (RFC 5626 §5.3).
+        """
+        if PREFIX in request.uri and "route" not in request.names:
+            uri = parse_uri(request.uri)
+            if is_token(uri.user) and self._here.interface_of(uri) is not None:
+                token = self._tokens.open(uri.user or b"")
+                if not from_node:
+                    raise SipError("flow token in a Request-URI that comes from no node", 403)
+                return self._by_contact(token)
+        if not is_token(popped):
+            return None
+        token = self._tokens.open(popped or b"")
+        # Within its call a token serves both sides; else it would let any agent reach any other one unasked.
+        if not from_node and (not token.call or not request.to.tag or token.call != digest_of(request.call_id)):
+            raise SipError("flow token that is not its sender's to use", 403)
+        return self._by_route(token, request.uri)
+
+    def _by_contact(self, token: FlowToken) -> Target:
+        """The node stored the token as Contact: the agent's own takes its place."""
+        binding = self._bindings.get(token.key)
+        contact = token.contact if binding is None else binding.contact
+        if not contact:
+            raise SipError("flow token of an agent that is not registered", 430)
+        return Target(self._flow(binding, token), token.key, contact)
+
+    def _by_route(self, token: FlowToken, uri: bytes) -> Target | None:
+        binding = self._bindings.get(token.key)
+        if binding is None and token.key == NO_KEY and not self._is_open(token.flow):
+            interface = self._here.interfaces.get(token.flow.interface) if token.flow is not None else None
+            if interface is not None and interface.transport not in _WEB:
+                return None
+        flow = self._flow(binding, token)
+        if binding is not None and not token.call and self._facing.shown(binding.contact, flow) == uri:
+            uri = binding.contact  # what was stripped for the node's sake
+        return Target(flow, token.key, uri)
+
+    def _flow(self, binding: Binding | None, token: FlowToken) -> Flow:
+        """The live flow: the binding's, which has moved with its agent, else the one in the token."""
+        flow = token.flow if binding is None else binding.flow
+        if not self._is_open(flow):
+            raise SipError("flow failed", 430)
+        return flow  # type: ignore[return-value]  # None is not open
+
+    def _is_open(self, flow: Flow | None) -> bool:
+        if flow is None or flow.interface not in self._here.interfaces:
+            return False
+        if flow.stream:
+            return flow in self.connections
+        return not self._here.interfaces[flow.interface].reliable
+
+    # --- tokens for the route sets of dialogs
+
+    def route_token(self, target: Target, call_id: bytes) -> bytes:
+        """The token by which the far side's requests in this call reach the agent, wherever it is by then."""
+        return self._tokens.seal(FlowToken(target.key, target.flow, call=digest_of(call_id)))
+
+    def way_back(self, request: Request, flow: Flow) -> bytes:
+        """As ``route_token``, for the agent that a request came from; empty where its Contact is the way.
+
+        RFC 5626 §5.2: for the first hop alone, for others keep their flows themselves. An agent that has
+        registered nothing needs one where it can't be reached otherwise.
+        """
+        if request.count("via") != 1 or b"," in (request.get("via") or b""):
+            return b""
+        key = self._key_on(flow, request)
+        if key == NO_KEY and not flow.stream:
+            value = next(iter(request.values("contact")), b"")
+            if not value or not is_elsewhere(parse_name_addr(value, "Contact").uri, flow):
+                return b""
+        return self._tokens.seal(FlowToken(key, flow, call=digest_of(request.call_id)))
+
+    def _key_on(self, flow: Flow, request: Request) -> bytes:
+        """The key of the caller's binding: the only one on this flow, else the one of the user in From."""
+        bindings = self._bindings.on(flow)
+        if len(bindings) > 1:
+            try:
+                aor = aor_of(request.from_.uri)
+            except SipError:
+                return NO_KEY
+            bindings = [binding for binding in self._bindings.of(aor) if binding.flow == flow]
+        return bindings[0].key if bindings else NO_KEY

@@ -1,0 +1,109 @@
+"""Flow tokens: where an agent is reached, written so that only an edge with the same secret can read or make one.
+
+A token stands in the user part of a URI, where every element passes it on untouched. It is encrypted, because the
+nodes have no business with an agent's NAT; authenticated, because a request goes where it says; and deterministic
+(AES-SIV, RFC 5297), so that a refresh shows the nodes the same Contact as before.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from hashlib import blake2b
+from struct import Struct
+from typing import NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESSIV
+
+from engine.boundary import Flow
+from engine.sip.errors import SipError
+
+PREFIX = b"flow-"
+"""How the user part of our URIs begins where it is a token."""
+
+DIGEST_BYTES = 8
+MOST_CONTACT_BYTES = 200  # a longer one is not carried: columns and buffers for a Contact end somewhere
+
+_HEAD = Struct("!B8s8s")  # form, key, digest of the Call-ID
+_FLOW = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
+_FORM = 1
+_ANY_CALL = bytes(DIGEST_BYTES)
+
+
+class FlowToken(NamedTuple):
+    """What a token says.
+
+    ``key`` names the binding (``engine.registrar.binding``), all zero for an agent that has none. ``flow`` is None
+    where it isn't told, or was a connection to an edge's earlier life. ``contact`` is the agent's own Contact URI,
+    empty where it isn't told. A token with ``call`` is good within that call alone.
+    """
+
+    key: bytes
+    flow: Flow | None = None
+    contact: bytes = b""
+    call: bytes = b""
+
+
+class Tokens:
+    """Makes and reads the tokens of one edge, or of several that share ``secret``.
+
+    ``incarnation`` (32 bits) tells the edge's lives apart: the numbers of connections begin anew in each.
+    """
+
+    __slots__ = ("_cipher", "_incarnation")
+
+    def __init__(self, secret: bytes, incarnation: int) -> None:
+        self._cipher = AESSIV(blake2b(secret, digest_size=32, person=b"flow token").digest())
+        self._incarnation = incarnation
+
+    def seal(self, token: FlowToken) -> bytes:
+        """The text of a token, to stand in the user part of a URI."""
+        plain = _HEAD.pack(_FORM, token.key, token.call or _ANY_CALL)
+        flow = token.flow
+        if flow is not None:
+            host, port = flow.peer
+            contact = token.contact if len(token.contact) <= MOST_CONTACT_BYTES else b""
+            plain += _FLOW.pack(port, self._incarnation if flow.stream else 0, flow.stream)
+            plain += b"\0".join((flow.interface.encode(), host.encode(), contact))
+        return PREFIX + urlsafe_b64encode(self._cipher.encrypt(plain, None)).rstrip(b"=")
+
+    def open(self, text: bytes) -> FlowToken:
+        """Read a token.
+
+        Raises
+        ------
+        SipError
+            403 where no edge with our secret made it.
+        """
+        plain = self._decrypt(text[len(PREFIX) :])
+        form, key, call = _HEAD.unpack_from(plain)
+        if form != _FORM:
+            raise SipError("flow token of another form", 403)
+        if call == _ANY_CALL:
+            call = b""
+        if len(plain) == _HEAD.size:
+            return FlowToken(key, call=call)
+        port, incarnation, stream = _FLOW.unpack_from(plain, _HEAD.size)
+        interface, host, contact = plain[_HEAD.size + _FLOW.size :].split(b"\0")
+        if stream and incarnation != self._incarnation:
+            return FlowToken(key, None, contact, call)
+        return FlowToken(key, Flow(interface.decode(), (host.decode(), port), stream), contact, call)
+
+    def _decrypt(self, text: bytes) -> bytes:
+        try:
+            sealed = urlsafe_b64decode(text + b"=" * (-len(text) % 4))
+            if urlsafe_b64encode(sealed).rstrip(b"=") != text:  # the decoder overlooks what is not in its alphabet
+                raise ValueError
+            return self._cipher.decrypt(sealed, None)
+        except (ValueError, InvalidTag):
+            raise SipError("flow token that was not made here", 403) from None
+
+
+def is_token(user: bytes | None) -> bool:
+    """Whether the user part of a URI of ours claims to be a token."""
+    return user is not None and user.startswith(PREFIX)
+
+
+def digest_of(call_id: bytes) -> bytes:
+    """What stands for a Call-ID, which may be long, in a token and wherever it is remembered."""
+    return blake2b(call_id, digest_size=DIGEST_BYTES).digest()
