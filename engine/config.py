@@ -172,4 +172,6 @@ class EdgeConfig:
     streams: StreamsConfig = field(default_factory=StreamsConfig)
     keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
+    # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
+    min_session_expires_s: int = 120
     dialog_lifetime_s: float = 43_200.0  # a dialog whose BYE was lost is forgotten after 12 hours

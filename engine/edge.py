@@ -78,7 +78,7 @@ class Edge:
         self._core = ProxyCore(
             config, policy, self._here, self._pool, registrar, self._dialogs, self._timers, self._out, rng
         )
-        self._core.tells_details = notes_from == Level.DEBUG
+        self._core.tells_details = registrar.tells_details = notes_from == Level.DEBUG
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
         self._layer = self._core.layer = TransactionLayer(

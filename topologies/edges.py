@@ -221,6 +221,11 @@ class Edge(Section):
     streams: Streams = Field(default=StreamsConfig(), description="Lifetime of connections.")
     keep_alive: KeepAlive = Field(default=KeepAliveConfig(), description="What keeps NAT bindings open.")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
+    min_session_expires_s: int = Field(
+        default=default_of(EdgeConfig, "min_session_expires_s"),
+        ge=0,
+        description="Session-Expires below it is raised for the nodes (RFC 4028); 0: it stays.",
+    )
     dialog_lifetime_s: Positive = Field(
         default=default_of(EdgeConfig, "dialog_lifetime_s"),
         description="A dialog whose BYE was lost ends so late.",

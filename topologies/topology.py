@@ -90,6 +90,7 @@ class Topology(Section):
             streams=edge.streams,
             keep_alive=edge.keep_alive,
             domains=edge.domains,
+            min_session_expires_s=edge.min_session_expires_s,
             dialog_lifetime_s=edge.dialog_lifetime_s,
         )
 

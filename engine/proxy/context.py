@@ -16,6 +16,7 @@ from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, forward
 from engine.proxy.routes import next_hop
+from engine.proxy.session_interval import raise_session_interval
 from engine.registrar import Relay, Target
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response, respond
@@ -301,6 +302,8 @@ class ResponseContext(Timed):
         ring_s = attempt.ring_s
         if ring_s is None:
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
+        if node is not None:
+            raise_session_interval(request, core.config.min_session_expires_s)
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
         branch.start(request, flow, branch_id, attempt.timeout_s, now)

@@ -27,7 +27,18 @@ class Registrar:
     ``rng`` draws what tells this life of the edge from others, and the secret of the tokens where none is set.
     """
 
-    __slots__ = ("_config", "_limits", "_out", "bindings", "facing", "here", "homes", "targets", "tokens")
+    __slots__ = (
+        "_config",
+        "_limits",
+        "_out",
+        "bindings",
+        "facing",
+        "here",
+        "homes",
+        "targets",
+        "tells_details",
+        "tokens",
+    )
 
     def __init__(
         self, config: EdgeConfig, here: Here, out: list[Effect], wheel: Wheel, rng: random.Random
@@ -35,6 +46,7 @@ class Registrar:
         self._config = config.registrar
         self._limits = config.limits
         self._out = out
+        self.tells_details = True  # False: nobody reads Notes of level debug
         self.homes = Homes()
         drawn, secret = rng.randbytes(32), config.registrar.secret
         self.here = here
@@ -72,7 +84,8 @@ class Registrar:
             for asked, binding in zip(registration.contacts, known, strict=True):
                 binding.cseq = registration.cseq
                 self.bindings.hold(binding, flow, now + asked.expires_s, now)
-            self._out.append(RefreshAnswered(registration.aor.decode("utf-8", "replace"), len(known)))
+            if self.tells_details:
+                self._out.append(RefreshAnswered(registration.aor.decode("utf-8", "replace"), len(known)))
             return respond(request, 200, b"", tag, *self.answer_lines(registration, now))
         self._check_room(registration)
         home = self.homes.of(registration.call) or self._home(registration)
