@@ -131,8 +131,8 @@ class PayloadRule(NamedTuple):
 class CodecPlan(NamedTuple):
     """The outcome of an offer and its answer.
 
-    ``told`` is the answer for the side that offered; the tables map each payload type that a side sends to what
-    becomes of it. What is not in them is dropped.
+    ``told`` is the answer for the side that offered: its own numbers, the answerer's parameters. The tables map
+    each payload type that a side sends to what becomes of it. What is not in them is dropped.
     """
 
     told: tuple[Codec, ...]
@@ -239,7 +239,7 @@ def plan(offered: tuple[Codec, ...], told: tuple[Codec, ...], answered: tuple[Co
         elif own.payload_type not in there:
             there[own.payload_type] = PayloadRule(codec.payload_type, own.clock_hz, codec.clock_hz)
             back[codec.payload_type] = PayloadRule(own.payload_type, codec.clock_hz, own.clock_hz)
-            mine.append(own)
+            mine.append(own._replace(parameters=codec.parameters))
     near = _first_transcodable(codec for codec in mine if codec.is_speech)
     if not any(codec.is_speech for codec in mine):
         near, far = _first_transcodable(offered), _first_transcodable(rest)

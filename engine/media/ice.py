@@ -98,6 +98,11 @@ class IceAgent:
         """Whether the peer has proven to be there: only then its media and hand-shakes are taken."""
         return source in self._sources
 
+    @property
+    def checked(self) -> frozenset[Address]:
+        """All addresses that the peer has proven to be at."""
+        return frozenset(self._sources)
+
     def consents(self, now: float) -> bool:
         """Whether the peer is still there (RFC 7675)."""
         return any(source.checked_at + CONSENT_S > now for source in self._sources.values())
@@ -114,12 +119,12 @@ class IceAgent:
             chosen.priority = 0
             self._sources[self.selected] = chosen
 
-    def take_candidates(self, candidates: Sequence[Candidate], now: float) -> Address | None:
+    def take_candidates(self, candidates: Sequence[Candidate], component: int, now: float) -> Address | None:
         """Believe the description of a peer that is lite as well, for then no one checks (§6.1.1, §8.2).
 
-        Returns the address that media go to.
+        Returns the address that media of this component (1: RTP, 2: RTCP) go to.
         """
-        ours = [candidate for candidate in candidates if candidate.component == 1]
+        ours = [candidate for candidate in candidates if candidate.component == component]
         if not ours:
             return None
         best = max(ours, key=_priority_of)

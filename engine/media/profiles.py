@@ -9,7 +9,7 @@ them stand our own ports, keys and certificate.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import new as new_hash
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -307,8 +307,3 @@ def _rtcp_address(section: MediaSection, host: str) -> Address | None:
         return _address(host, section.media.port + 1)
     port, other = parse_rtcp(value)
     return _address(other or host, port)
-
-
-def without_mux(profile: Profile) -> Profile:
-    """The same profile where the peer didn't take multiplexed RTCP (RFC 5761 §5.1.1)."""
-    return replace(profile, rtcp_mux=False)

@@ -188,9 +188,9 @@ def test_of_two_lite_agents_none_checks() -> None:
         Candidate(1, 20, "192.0.2.6", 4_002, b"host"),
         Candidate(2, 90, "192.0.2.6", 4_003, b"host"),
     ]
-    assert ice.take_candidates(candidates, 0.0) == ("192.0.2.6", 4_002)
-    assert ice.is_checked(("192.0.2.6", 4_002))
-    assert agent().take_candidates([], 0.0) is None
+    assert ice.take_candidates(candidates, 1, 0.0) == ("192.0.2.6", 4_002)
+    assert ice.checked == {("192.0.2.6", 4_002)}
+    assert agent().take_candidates([], 1, 0.0) is None
 
 
 def test_sources_are_bounded_and_the_selected_one_stays() -> None:

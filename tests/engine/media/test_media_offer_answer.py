@@ -13,11 +13,11 @@ from engine.media.offer_answer import (
     Negotiation,
     OfferPendingError,
     Role,
-    Side,
     Signature,
     align,
 )
 from engine.media.sdp import Description, SdpError, parse
+from tests.engine.media.relay import carrier
 from tests.engine.media.written import LINPHONE
 from tests.engine.sip.written_at_random import calm
 
@@ -27,16 +27,6 @@ def description(version: int = 1, media: int = 1, session: int = 7, more: bytes 
         b"v=0\r\no=- %d %d IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n" % (session, version) + more
     )
     return parse(text + b"m=audio 4000 RTP/AVP 0\r\n" * media)
-
-
-def carrier(text: str) -> Carrier:
-    """A message in short: ``> INVITE 1`` from the caller, ``< 183 INVITE 1 reliable`` from the callee."""
-    arrow, *words = text.split()
-    sender: Side = "caller" if arrow == ">" else "callee"
-    reliable = words[-1] == "reliable"
-    words = words[: len(words) - reliable]
-    status = int(words.pop(0)) if words[0].isdigit() else 0
-    return Carrier(sender, words[0], int(words[1]), status, reliable)
 
 
 def roles(*messages: str) -> list[str]:

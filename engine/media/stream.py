@@ -1,0 +1,124 @@
+"""One stream of a call: our two ends, what was offered and agreed, and the rules that follow from it."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+from typing import NamedTuple
+
+from engine.media.codecs import Codec, CodecPlan
+from engine.media.endpoint import Endpoint
+from engine.media.offer_answer import OTHER, Side
+from engine.media.profiles import Profile, Remote
+from engine.media.rules import (
+    AddRule,
+    ChangeRule,
+    MediaEffect,
+    Port,
+    ReleasePorts,
+    Rule,
+    SecurePort,
+    Security,
+    Way,
+)
+
+
+class StreamOffer(NamedTuple):
+    """What a side offered of a stream, and what codecs the other was told of; both empty but for audio."""
+
+    offerer: Side
+    remote: Remote
+    codecs: tuple[Codec, ...]
+    told: tuple[Codec, ...]
+
+
+class Stream:
+    """The ends by side. ``offer`` stays after its answer: a fork may bring another."""
+
+    __slots__ = ("_agreed", "_plan", "_rules", "_secured", "ends", "kind", "offer", "offerer")
+
+    def __init__(self, kind: bytes, ends: dict[Side, Endpoint]) -> None:
+        self.kind = kind
+        self.ends = ends
+        self.offer: StreamOffer | None = None
+        self.offerer: Side | None = None  # of what was agreed last
+        self._agreed: tuple[StreamOffer, Remote] | None = None
+        self._plan: CodecPlan | None = None
+        self._rules: dict[Port, Rule] = {}
+        self._secured: dict[Port, Security] = {}
+
+    def is_agreed(self, offer: StreamOffer, answer: Remote) -> bool:
+        """Whether just this was agreed already: a 2xx repeats the answer that its 183 has previewed."""
+        return self._agreed is not None and self._agreed[0] is offer and self._agreed[1] == answer
+
+    def agree(self, offer: StreamOffer, answer: Remote, plan: CodecPlan | None) -> None:
+        """The offer was answered, and both ends have heard their side. Without a plan all payloads pass."""
+        self.offerer = offer.offerer
+        self._agreed = (offer, answer)
+        self._plan = plan
+
+    def payload_types(self, side: Side) -> Container[int]:
+        """What a side may send."""
+        if self._plan is None:
+            return range(128)
+        return self._plan.from_offerer if side == self.offerer else self._plan.from_answerer
+
+    def effects(self, call_id: str) -> list[MediaEffect]:
+        """What has to change in the data plane since the last time."""
+        found: list[MediaEffect] = []
+        for side, end in self.ends.items():
+            self._arrange(end.port, end, 0, self._rule(side, 0, call_id), found)
+            if not end.muxed:
+                rtcp = end.port._replace(number=end.port.number + 1)
+                self._arrange(rtcp, end, 1, self._rule(side, 1, call_id), found)
+        return found
+
+    def release(self, now: float) -> list[MediaEffect]:
+        """Give all back."""
+        self._rules.clear()
+        self._secured.clear()
+        found: list[MediaEffect] = []
+        for end in self.ends.values():
+            end.party.ports.give(end.port.number, now)
+            found.append(ReleasePorts(end.port))
+        return found
+
+    def _arrange(self, port: Port, end: Endpoint, component: int, rule: Rule, found: list[MediaEffect]) -> None:
+        security = end.security(component)
+        if security != self._secured.get(port):
+            self._secured[port] = security
+            found.append(SecurePort(port, security))
+        known = self._rules.get(port)
+        if rule != known:
+            self._rules[port] = rule
+            found.append(AddRule(port, rule) if known is None else ChangeRule(port, rule))
+
+    def _rule(self, side: Side, component: int, call_id: str) -> Rule:
+        """The rule for what comes from a side, at RTP's port (0) or RTCP's (1)."""
+        end, other = self.ends[side], self.ends[OTHER[side]]
+        payloads = None
+        if self._plan is not None:
+            payloads = self._plan.from_offerer if side == self.offerer else self._plan.from_answerer
+        return Rule(
+            sources=end.sources(component),
+            rtp=self._way(other, 0) if component == 0 and self._flows(end, other) else None,
+            rtcp=self._way(other, 1) if component == 1 or end.muxed else None,
+            payloads=payloads,
+            call=call_id,
+        )
+
+    def _flows(self, end: Endpoint, other: Endpoint) -> bool:
+        """Whether this side sends and the other wants it; RTCP goes on while a stream is held (RFC 3264 §5.1)."""
+        said, wanted = end.remote, other.remote
+        return said is not None and wanted is not None and said.direction.sends and wanted.direction.receives
+
+    def _way(self, end: Endpoint, component: int) -> Way | None:
+        target = end.target(component)
+        if target is None:
+            return None
+        port = end.port
+        return Way(port if component == 0 or end.muxed else port._replace(number=port.number + 1), target)
+
+
+def both_know_feedback(one: Profile, other: Profile) -> bool:
+    """Whether both sides of a stream speak AVPF."""
+    return one.protocol.endswith(b"F") and other.protocol.endswith(b"F")
