@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Protocol
 
@@ -31,6 +32,7 @@ class Receiver(Protocol):
         ...
 
 
+@lru_cache(maxsize=65_536)  # asked of the same few hosts for each packet that no cached route is for
 def is_literal(host: str) -> bool:
     """Whether this is an IP address rather than a name."""
     try:

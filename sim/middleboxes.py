@@ -123,10 +123,12 @@ class Middleboxes:
 
     def concern(self, transport: Transport, source: Address, destination: Address) -> bool:
         """Whether anything here has to do with packets from one address to another."""
-        hosts = (source[0], destination[0])
+        here, there = source[0], destination[0]
         return (
-            any(host in self._realms or host in self._outside or host in self._hosts for host in hosts)
-            or (transport, destination) in self._listeners
+            here in self._realms
+            or there in self._outside
+            or there in self._realms
+            or there in self._hosts  # a balancer's listener, or its own address to its targets
             or (transport, source) in self._targets
         )
 
