@@ -33,8 +33,8 @@ from topologies.scenarios import Traffic as Calls
 Maker: TypeAlias = Callable[[Birth, Random], Machine]
 
 PolicyChoice: TypeAlias = str | Policy | type[Policy] | None
-"""What routes instead of the edges' own policies: a name as in a topology, a policy's class, of which each start of
-each edge makes its own, or the policy itself, which all of them share; None: their own."""
+"""What routes instead of the edges' own policies: a name as in a topology, a policy's class, of which each start
+of each edge makes its own, or the policy itself, which all of them share; None: their own."""
 
 NODE_INTERFACE = "sip"
 CLIENT_INTERFACE = "sip"
@@ -208,7 +208,7 @@ def _softphone_maker(config: PhonesConfig) -> Maker:
 def _load(calls: Calls, duration_s: float) -> Load:
     arrivals = Arrivals(law=calls.arrivals, rate_per_s=calls.rate_per_s or 0.0, profile=calls.profile)
     return Load(
-        to=calls.to,
+        to=calls.numbers,
         arrivals=arrivals,
         hold=_duration(calls.hold_s),
         patience=_duration(calls.patience_s),

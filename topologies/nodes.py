@@ -12,7 +12,9 @@ from engine.config import NodeConfig
 from topologies.base import Host, Port, Seconds, Section, Table, default_of, pairs
 from topologies.errors import RefusedError
 
-_RANGE = re.compile(r"\s*(\d{1,15})\s*-\s*(\d{1,15})\s*")
+RANGE = re.compile(r"\s*(\d{1,15})\s*-\s*(\d{1,15})\s*")
+"""First and last user of a range, as in 1000-1019."""
+
 _REMEDY = "write a range such as 1000-1019 (1000-1000 for one user), or a count"
 
 
@@ -22,7 +24,7 @@ def _compact_users(given: Any) -> Any:
     if isinstance(given, int):
         return {"first": 1000, "last": 999 + given}
     if isinstance(given, str):
-        match = _RANGE.fullmatch(given)
+        match = RANGE.fullmatch(given)
         if match is None:
             raise RefusedError(f"{given!r} names no users", _REMEDY)
         return {"first": match[1], "last": match[2]}

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from topologies.base import Positive, Seconds, Section, SipUser
 from topologies.errors import RefusedError
 from topologies.faults import Fault
+from topologies.nodes import RANGE, UserRange
 
 
 class Spread(Section):
@@ -54,7 +55,9 @@ class Traffic(Section):
     """Calls from one client."""
 
     source: str = Field(validation_alias="from", serialization_alias="from", description="The client that calls.")
-    to: SipUser = Field(description="Number or user that is called, for example 9196 (echo).")
+    to: SipUser = Field(
+        description="Number or user that is called, for example 9196 (echo); a range such as 1000-1019 in turn."
+    )
     rate_per_s: Positive | None = Field(default=None, description="Calls started per second.")
     arrivals: Literal["poisson", "fixed", "profile"] = Field(
         default="poisson", description="poisson; fixed: evenly spaced; profile: poisson at the rates of profile:."
@@ -85,6 +88,13 @@ class Traffic(Section):
         return given
 
     @model_validator(mode="after")
+    def _numbers_known(self) -> Traffic:
+        match = RANGE.fullmatch(self.to)
+        if match and int(match[1]) > int(match[2]):
+            raise RefusedError(f"{self.to} is no range of numbers", "write the lowest first")
+        return self
+
+    @model_validator(mode="after")
     def _rate_known(self) -> Traffic:
         if (self.arrivals == "profile") != bool(self.profile):
             raise RefusedError("arrivals: profile and profile: go together", "write both, or neither")
@@ -96,6 +106,12 @@ class Traffic(Section):
         if any(later <= earlier for earlier, later in pairwise(starts)):
             raise RefusedError("the profile's seconds do not rise", "order the pairs by their first number")
         return self
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """What is called, one after the other."""
+        match = RANGE.fullmatch(self.to)
+        return UserRange(first=int(match[1]), last=int(match[2])).names if match else (self.to,)
 
 
 class Scenario(Section):

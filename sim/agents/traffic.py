@@ -16,9 +16,9 @@ from sim.agents.phones import Phones, PhonesConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Calls to one number. All times are in seconds, from the start of the machine."""
+    """Calls to some numbers in turn. All times are in seconds, from the start of the machine."""
 
-    to: str
+    to: tuple[str, ...]
     arrivals: Arrivals = field(default_factory=Arrivals)
     hold: Duration = field(default_factory=lambda: Duration(mean=20.0))
     patience: Duration = field(default_factory=lambda: Duration(mean=20.0))
@@ -108,7 +108,7 @@ class _Source(Timed):
         self._number += 1
         traffic.phones.place(
             config.users[(self._number - 1) % len(config.users)],
-            load.to,
+            load.to[(self._number - 1) % len(load.to)],
             f"{self._prefix}{self._number:06d}@{config.name}",
             hold_s=load.hold.draw(self._hold_random),
             patience_s=load.patience.draw(self._patience_random),

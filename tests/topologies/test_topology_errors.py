@@ -127,6 +127,7 @@ ONE_PROBLEM = {
         "lower port",
     ),
     "no rate": (", rate_per_s: 10", "", 15, "rate of the calls is missing", "rate_per_s: 10"),
+    "no range": ("to: 9196", "to: 1019-1000", 15, "no range of numbers", "lowest first"),
     "two rates": ("rate_per_s: 10", "rate_per_s: 1, profile: [[0, 1]]", 15, "both given", "keep one"),
     "profile falls": ("rate_per_s: 10", "profile: [[9, 1], [3, 1]]", 15, "do not rise", "order the pairs"),
     "profile late": ("rate_per_s: 10", "profile: [[0, 1], [100, 2]]", 15, "not within", "earlier"),

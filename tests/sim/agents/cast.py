@@ -67,4 +67,6 @@ def traffic(bench: Bench, load: Load, *, seed: int = 7, **settings: Any) -> Traf
 
 def load(to: str = "9196", *, calls: int = 10, rate_per_s: float = 10.0, hold_s: float = 2.0, **more: Any) -> Load:
     """A few short calls."""
-    return Load(to=to, arrivals=Arrivals(rate_per_s=rate_per_s), hold=Duration(mean=hold_s), calls=calls, **more)
+    return Load(
+        to=(to,), arrivals=Arrivals(rate_per_s=rate_per_s), hold=Duration(mean=hold_s), calls=calls, **more
+    )

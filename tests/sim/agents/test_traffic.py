@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -30,6 +31,14 @@ def test_every_call_is_placed_answered_and_hung_up() -> None:
     ended = bench.noted(CallEnded)
     assert {note.why for note in ended} == {"hung up"}
     assert all(note.duration_s == pytest.approx(2.012) for note in ended)  # until the far end knows it too
+
+
+def test_a_range_of_numbers_is_called_in_turn() -> None:
+    bench = Bench(delay_s=0.001)
+    freeswitch(bench)
+    traffic(bench, replace(load(calls=5), to=("9196", "9664")))
+    bench.run(30)
+    assert [note.to for note in bench.noted(CallPlaced)] == ["9196", "9664", "9196", "9664", "9196"]
 
 
 def test_set_up_delay_ends_with_the_first_ringing() -> None:
