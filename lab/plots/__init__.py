@@ -1,3 +1,55 @@
-"""Pictures of a run: readable in print, in grey, and by the colour-blind."""
+"""Pictures of runs and experiments, in one style that survives print and colour-blindness.
+
+Each function brings a matplotlib figure, which a notebook shows and `save` writes.
+"""
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from lab.plots.blocking import draw_blocking
+    from lab.plots.comparison import draw_comparison
+    from lab.plots.ecdf import draw_ecdf
+    from lab.plots.graph import draw_topology, ways_of
+    from lab.plots.heat import draw_heat_map
+    from lab.plots.ladder import draw_ladder
+    from lab.plots.plan import draw_plan
+    from lab.plots.storm import draw_storm
+    from lab.plots.style import save
+    from lab.plots.timeline import draw_timeline
+
+_HOMES: Final = {
+    "draw_blocking": "blocking",
+    "draw_comparison": "comparison",
+    "draw_ecdf": "ecdf",
+    "draw_heat_map": "heat",
+    "draw_ladder": "ladder",
+    "draw_plan": "plan",
+    "draw_storm": "storm",
+    "draw_timeline": "timeline",
+    "draw_topology": "graph",
+    "save": "style",
+    "ways_of": "graph",
+}
+
+__all__ = [
+    "draw_blocking",
+    "draw_comparison",
+    "draw_ecdf",
+    "draw_heat_map",
+    "draw_ladder",
+    "draw_plan",
+    "draw_storm",
+    "draw_timeline",
+    "draw_topology",
+    "save",
+    "ways_of",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lab.plots' has no {name!r}; it has {', '.join(__all__)}")
+    return getattr(import_module(f"lab.plots.{_HOMES[name]}"), name)

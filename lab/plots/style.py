@@ -47,6 +47,26 @@ NODE_STATES: Final[Mapping[str, Fill]] = {
     "disabled": Fill(GREY, "xxxx"),
 }
 
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a series is drawn; line and marker tell it apart in grey."""
+
+    color: str
+    line: Any
+    marker: str
+
+
+SERIES: Final = (
+    Look(BLUE, "-", "o"),
+    Look(VERMILION, (0, (5, 1.5)), "s"),
+    Look(GREEN, (0, (5, 1.5, 1, 1.5)), "^"),
+    Look(PURPLE, (0, (2, 1)), "D"),
+    Look(ORANGE, (0, (8, 2)), "v"),
+    Look(BLACK, (0, (3, 1, 1, 1, 1, 1)), "x"),
+)
+"""The looks of several series in one picture, in order."""
+
 _RC: Final[dict[Any, Any]] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
