@@ -97,3 +97,39 @@ def test_the_schema_has_the_presets_and_settings_of_the_machines() -> None:
         assert set(get_args(section.model_fields["preset"].annotation)) == presets.keys()
         own = {"preset", "host", "pool", "each", "edges", "listeners"}
         assert section.model_fields.keys() - own == {field.name for field in fields(settings)}
+
+
+CALLED = """\
+edges:
+  edge1:
+    interfaces: {agents: {host: 198.51.100.1}, inside: {host: 10.1.0.1}}
+    keep_alive: {method: none}
+nodes:
+  FS1: {host: 10.1.1.1, interface: inside}
+clients:
+  phone: {kind: softphone, host: 192.168.1.2, behind: home, users: 1000-1001}
+  callers: {host: 198.51.100.50, users: 1010-1019}
+nats:
+  home: {preset: linux_masquerade, host: 203.0.113.1}
+scenarios:
+  calls:
+    duration_s: 110
+    traffic:
+      - {from: callers, to: 1000, profile: [[0, 0], [20, 3], [22, 0]], hold_s: 1, patience_s: 2}
+      - {from: callers, to: 1001, profile: [[0, 0], [100, 3], [102, 0]], hold_s: 1, patience_s: 2}
+"""
+
+
+def test_a_registered_phone_behind_linux_is_called_within_its_30_s_and_not_after() -> None:
+    """Nothing keeps the binding alive, and the registration is not refreshed before the call of second 100."""
+    played = simulate(parse(CALLED.encode()), record="all")
+    calls = {
+        (each.to_place, each.fate)
+        for each in played.messages
+        if each.from_place == "edge1"
+        and each.data.startswith(b"INVITE")
+        and each.destination[0] == "203.0.113.1"
+        and each.time_s < 110.0  # then the phones unregister, and are heard of again
+    }
+    assert calls == {("phone/1000", "delivered"), ("home", "filtered")}
+    assert played.violations == []
