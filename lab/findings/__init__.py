@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from engine.policy import Policy
 from lab.findings.capacity import capacity, offered_erlangs
+from lab.findings.certificates import certificates
 from lab.findings.finding import Finding
 from lab.findings.middleboxes import middleboxes
 from lab.findings.nodes import attempt_timeout_s, detection, detection_s, nodes, waits
@@ -30,7 +32,11 @@ def find(topology: Topology, policies: Mapping[str, Policy]) -> list[Finding]:
     for name, policy in policies.items():
         config = topology.edge_config(name)
         found += [*nodes(config, policy), *waits(topology, config, policy), *detection(config, policy)]
-        found += [*registrations(topology, config), *middleboxes(topology, config)]
+        found += [
+            *registrations(topology, config),
+            *middleboxes(topology, config),
+            *certificates(config, datetime.now(UTC)),
+        ]
     for name, scenario in topology.scenarios.items():
         found += capacity(topology, name, scenario, policies)
     return sorted(found, key=lambda finding: finding.severity != "breaks")
