@@ -59,9 +59,14 @@ async def baresip(folder: Path, deployment: Deployment) -> AsyncIterator[asyncio
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
-def test_it_registers_over_each_transport(transport: Transport, tmp_path: Path) -> None:
+def test_it_registers_and_the_node_calls_it_and_hangs_up(transport: Transport, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Deployment.open(tmp_path, transport) as deployment, baresip(tmp_path / "baresip", deployment):
             await until(lambda: deployment.of("FS1", BindingStored), START_S)
+            steps = ("out INVITE", "out ACK", "out BYE")
+            deployment.call()
+            await until(lambda: deployment.passed(*steps) == ["out INVITE", "out ACK"])
+            deployment.hang_up()
+            await until(lambda: deployment.passed(*steps) == [*steps])
 
     in_loop(scenario)

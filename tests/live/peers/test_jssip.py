@@ -1,7 +1,9 @@
-"""JsSIP in headless Chromium registers through the live edge over ws and wss, and talks to the node."""
+"""JsSIP in headless Chromium registers through the live edge over ws and wss, calls, and is called by the node."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -10,28 +12,72 @@ from engine.boundary import Transport
 from engine.notes import ConnectionClosed, DialogEnded
 from sim.agents.notes import BindingRemoved, BindingStored
 from tests.live.live_machines import in_loop, until
-from tests.live.peers.browser import MISSING, browser
-from tests.live.peers.deployment import Deployment
+from tests.live.peers.browser import MISSING, Browser, browser
+from tests.live.peers.deployment import Deployment, Relay
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 START_S = 15.0  # of a browser, on a busy machine
 
 
+@asynccontextmanager
+async def registered(
+    folder: Path, transport: Transport, *, relayed: bool = False
+) -> AsyncIterator[tuple[Deployment, Browser, Relay]]:
+    async with (
+        Deployment.open(folder, transport) as deployment,
+        Relay.open((deployment.host, deployment.port)) as relay,
+        browser(folder, deployment, port=relay.port if relayed else None) as phone,
+    ):
+        await until(lambda: phone.of("registered"), START_S)
+        assert deployment.of("FS1", BindingStored)
+        yield deployment, phone, relay
+
+
 @pytest.mark.parametrize("transport", ["ws", "wss"])
 def test_it_registers_calls_and_leaves(transport: Transport, tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with Deployment.open(tmp_path, transport) as deployment:
-            async with browser(tmp_path, deployment) as phone:
-                await until(lambda: phone.of("registered"), START_S)
-                assert len(deployment.of("FS1", BindingStored)) == 1
-                phone.order(f"call sip:9196@{deployment.host}")
-                await until(lambda: phone.of("confirmed"))
-                phone.order("hangup")
-                await until(lambda: phone.of("ended") and deployment.of("edge", DialogEnded))
-                phone.order("unregister")
-                await until(lambda: phone.of("unregistered") and deployment.of("FS1", BindingRemoved))
-                assert not phone.of("error") + phone.of("failed") + phone.of("disconnected")
-            await until(lambda: deployment.of("edge", ConnectionClosed))
+        async with registered(tmp_path, transport) as (deployment, phone, _):
+            phone.order(f"call sip:9196@{deployment.host}")
+            await until(lambda: phone.of("confirmed"))
+            phone.order("hangup")
+            await until(lambda: phone.of("ended") and deployment.of("edge", DialogEnded))
+            phone.order("unregister")
+            await until(lambda: phone.of("unregistered") and deployment.of("FS1", BindingRemoved))
+            assert not phone.of("error") + phone.of("failed") + phone.of("disconnected")
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_the_node_calls_it_and_hangs_up(transport: Transport, tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with registered(tmp_path, transport) as (deployment, phone, _):
+            deployment.call()
+            await until(lambda: phone.of("confirmed") and "out ACK" in deployment.passed("out ACK"))
+            deployment.hang_up()
+            await until(lambda: phone.of("ended"))
+            assert phone.of("ended")[0]["by"] == "remote"
+            passed = deployment.passed("out INVITE", "in 200", "out ACK", "out BYE")
+            assert passed[:4] == ["out INVITE", "in 200", "out ACK", "out BYE"]
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize("transport", ["ws", "wss"])
+def test_a_call_outlives_a_cut_websocket(transport: Transport, tmp_path: Path) -> None:
+    """The far side's BYE reaches it on the connection with which it came back."""
+
+    async def scenario() -> None:
+        async with registered(tmp_path, transport, relayed=True) as (deployment, phone, relay):
+            deployment.call()
+            await until(lambda: phone.of("confirmed"))
+            relay.cut()
+            await until(lambda: phone.of("disconnected") and deployment.of("edge", ConnectionClosed))
+            await until(lambda: len(phone.of("registered")) == 2)
+            assert not phone.of("ended")
+            deployment.hang_up()
+            await until(lambda: phone.of("ended"))
+            assert phone.of("ended")[0]["by"] == "remote"
 
     in_loop(scenario)
