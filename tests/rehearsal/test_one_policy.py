@@ -63,24 +63,41 @@ def test_all_three_worlds_run_the_class_of_that_file(topology: Path, monkeypatch
     assert set(found) == {"Mine of mine.py"}
 
 
+FILE_LOADERS = {
+    "spec_from_file_location",
+    "module_from_spec",
+    "exec_module",
+    "SourceFileLoader",
+    "run_path",
+    "exec",
+}
+
+
 def test_no_other_code_makes_policies() -> None:
-    """Outside the loader nothing in the product imports a file or a stock policy by itself."""
+    """Outside the loader nothing in the product runs a file, or takes a stock policy, by itself."""
     offenders = []
     for room in ("engine", "topologies", "sim", "lab"):
         for path in (ROOT / room).rglob("*.py"):
             if path.parent.name == "policies":
                 continue
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                modules = []
+                names: list[str] = []
                 if isinstance(node, ast.Import):
-                    modules = [alias.name for alias in node.names]
+                    names = [alias.name for alias in node.names]
                 elif isinstance(node, ast.ImportFrom):
-                    modules = [node.module or ""]
-                stock = [
-                    name
-                    for name in modules
-                    if name.startswith("engine.policies.") and not name.endswith("loading")
-                ]
-                if stock or "importlib" in modules:
-                    offenders.append(f"{path.relative_to(ROOT)}: {modules}")
+                    names = [node.module or "", *(alias.name for alias in node.names)]
+                elif isinstance(node, ast.Attribute):
+                    names = [node.attr]
+                elif isinstance(node, ast.Name):
+                    names = [node.id]
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    names = [node.value]  # as given to import_module()
+                wrong = FILE_LOADERS.intersection(names)
+                wrong |= {name for name in names if _is_stock(name)}
+                if wrong:
+                    offenders.append(f"{path.relative_to(ROOT)}: {sorted(wrong)}")
     assert not offenders
+
+
+def _is_stock(name: str) -> bool:
+    return name.startswith("engine.policies.") and " " not in name and not name.endswith("loading")
