@@ -88,7 +88,7 @@ class Edge:
         self._streams = Streams(
             config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, registrar.flow_lost
         )
-        registrar.targets.connections = self._streams
+        registrar.connect(self._streams)
         self._overloaded = False
 
     # --- Machine
@@ -244,6 +244,8 @@ class Edge:
         self._prober.watch(node, self._here.interfaces[node.flow.interface], now)
 
     def _node_changed(self, node: Node, now: float) -> None:
+        if node.state in (node_state.DOWN, node_state.DRAINING, node_state.DISABLED):
+            self._registrar.node_lost(node.name, now)
         if node.state == node_state.DOWN:
             for branch in list(self._core.attempts_at(node)):
                 branch.node_down(now)
@@ -272,6 +274,7 @@ class Edge:
         for name, node in before.items():
             if after.get(name) is not node:
                 self._prober.forget(node)
+                self._registrar.node_lost(name, now)
         for node in after.values():
             if node.probe is None:
                 self._watch(node, now)

@@ -227,6 +227,30 @@ class ContactLost(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class ContactOrphaned(Note):
+    """The node that holds a user's contact takes no calls any more, and the nodes share nothing.
+
+    The user is made to register anew, in ``within_s`` at the latest if it behaves.
+    """
+
+    level: ClassVar[Level] = Level.WARNING
+    aor: str
+    contact: str
+    node: str
+    within_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ContactRehomed(Note):
+    """Another node has accepted a user's contact."""
+
+    aor: str
+    contact: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class RefreshAnswered(Note):
     """A user's refresh was answered by the edge itself, while the node's grant lasts."""
 

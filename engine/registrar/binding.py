@@ -72,6 +72,11 @@ class Binding(Rider):
         return self.address.uri
 
     @property
+    def told(self) -> tuple[str, str]:
+        """User and contact, as Notes name them."""
+        return self.aor.decode("utf-8", "replace"), self.contact.decode("utf-8", "replace")
+
+    @property
     def natted(self) -> bool:
         """Whether the agent is reached elsewhere than its Contact says."""
         return self.flow is not None and is_elsewhere(self.contact, self.flow)

@@ -118,7 +118,7 @@ class Bindings:
         self._wheel.look_by(binding, expires_at, now)
         if moved:
             place = f"{flow.peer[0]}:{flow.peer[1]}"
-            self._out.append(ContactBound(_text(binding.aor), _text(binding.contact), place, binding.node))
+            self._out.append(ContactBound(*binding.told, place, binding.node))
         if self.listener is not None:
             self.listener.bound(binding, now)
 
@@ -137,11 +137,7 @@ class Bindings:
         self._wheel.leave(binding)
         self._by_aor.remove(binding.aor, binding)
         self.lose(binding, now)
-        self._out.append(ContactUnbound(_text(binding.aor), _text(binding.contact), why))
+        self._out.append(ContactUnbound(*binding.told, why))
 
     def expired(self, binding: Binding, now: float) -> None:
         self.remove(binding, "expired", now)
-
-
-def _text(text: bytes) -> str:
-    return text.decode("utf-8", "replace")

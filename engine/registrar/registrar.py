@@ -7,11 +7,12 @@ import random
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig
 from engine.here import Here
-from engine.notes import ContactLost, RefreshAnswered
+from engine.notes import ContactLost, ContactRehomed, RefreshAnswered
 from engine.registrar.binding import Binding
 from engine.registrar.bindings import Bindings, Listener
 from engine.registrar.facing import Facing
 from engine.registrar.homes import Homes
+from engine.registrar.rehoming import Connections, Rehoming, longest_s
 from engine.registrar.relay import Relay
 from engine.registrar.request import Registration, read
 from engine.registrar.targets import Targets
@@ -31,6 +32,7 @@ class Registrar:
         "_config",
         "_limits",
         "_out",
+        "_rehoming",
         "bindings",
         "facing",
         "here",
@@ -53,12 +55,17 @@ class Registrar:
         self.tokens = Tokens(drawn if secret is None else secret.encode(), rng.getrandbits(32))
         self.facing = Facing(self._config, here, self.tokens)
         self.bindings = Bindings(out, wheel)
+        self._rehoming = Rehoming(self.bindings, out, wheel, rng)
         self.targets = Targets(here, self.bindings, self.facing, self.tokens)
 
     def reconfigure(self, config: EdgeConfig) -> None:
         """Take over new settings; bindings that stand feel them at their next refresh."""
         self._config = self.facing.config = config.registrar
         self._limits = config.limits
+
+    def connect(self, connections: Connections) -> None:
+        """The connections over which agents come."""
+        self.targets.connections = self._rehoming.connections = connections
 
     def tell(self, listener: Listener) -> None:
         """Let ``listener`` know of each binding that is made or goes."""
@@ -74,7 +81,7 @@ class Registrar:
         SipError
             Where it is refused; ``RefusalError`` where further header lines go with that.
         """
-        registration = read(request, self._config)
+        registration = read(request, self._config, longest_s(self._config, flow))
         bindings = [self.bindings.get(asked.key) for asked in registration.contacts]
         known = [binding for binding in bindings if binding is not None]
         for binding in self.bindings.of(registration.aor) if registration.everything else known:
@@ -127,6 +134,10 @@ class Registrar:
 
     # --- what relays ask for
 
+    def rehomed(self, binding: Binding, node: str) -> None:
+        """Another node than before has accepted a contact."""
+        self._out.append(ContactRehomed(*binding.told, binding.node, node))
+
     def hold(self, binding: Binding, flow: Flow, expires_s: int, now: float) -> None:
         """A node has accepted a contact, whose agent may have gone meanwhile."""
         if not flow.stream or flow in self.targets.connections:
@@ -143,6 +154,13 @@ class Registrar:
             if self._config.flow_timer_s:
                 lines.append(b"Flow-Timer: %d" % self._config.flow_timer_s)
         return lines
+
+    # --- nodes
+
+    def node_lost(self, node: str, now: float) -> None:
+        """A node is down, or takes nothing new by order; its agents need another, unless all nodes know them."""
+        if not self._config.shared:
+            self._rehoming.node_lost(node, self._config, now)
 
     # --- connections
 
@@ -164,6 +182,4 @@ class Registrar:
             self.bindings.remove(binding, why, now)
             return
         self.bindings.lose(binding, now)
-        self._out.append(
-            ContactLost(binding.aor.decode("utf-8", "replace"), binding.contact.decode("utf-8", "replace"), why)
-        )
+        self._out.append(ContactLost(*binding.told, why))

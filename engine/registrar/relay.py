@@ -90,6 +90,8 @@ class Relay:
                 bindings.remove(known, "withdrawn", now)
             return
         binding = bindings.make(asked.key, registration.aor, asked.value)
+        if known is not None and known.node != node:
+            self._registrar.rehomed(binding, node)
         binding.node = node
         binding.call, binding.cseq = registration.call, registration.cseq
         binding.granted_until = now + granted_s

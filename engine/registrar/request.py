@@ -40,8 +40,8 @@ class Registration(NamedTuple):
     outbound: bool
 
 
-def read(request: Request, config: RegistrarConfig) -> Registration:
-    """Read a valid REGISTER.
+def read(request: Request, config: RegistrarConfig, longest_s: int) -> Registration:
+    """Read a valid REGISTER; no contact is bound for longer than ``longest_s``.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def read(request: Request, config: RegistrarConfig) -> Registration:
         raise SipError(f"more than {config.contacts_per_aor} contacts", 403)
     addresses = [] if everything else [_address(value) for value in values]
     outbound = _outbound(request, addresses, config)
-    contacts = tuple(_asked(request, aor, address, outbound, config) for address in addresses)
+    contacts = tuple(_asked(request, aor, address, outbound, config, longest_s) for address in addresses)
     if len({asked.key for asked in contacts}) < len(contacts):
         raise SipError("one contact, or one instance, twice")
     return Registration(aor, contacts, everything, digest_of(request.call_id), request.cseq.number, outbound)
@@ -109,7 +109,9 @@ def _outbound(request: Request, addresses: list[NameAddr], config: RegistrarConf
     return True
 
 
-def _asked(request: Request, aor: bytes, address: NameAddr, outbound: bool, config: RegistrarConfig) -> Asked:
+def _asked(
+    request: Request, aor: bytes, address: NameAddr, outbound: bool, config: RegistrarConfig, longest_s: int
+) -> Asked:
     expires_s = _expires_s(request, address, config)
     if 0 < expires_s < config.agent_min_expires_s:
         least = b"Min-Expires: %d" % config.agent_min_expires_s
@@ -117,7 +119,7 @@ def _asked(request: Request, aor: bytes, address: NameAddr, outbound: bool, conf
     reg_id = address.params.get(b"reg-id") or b"" if outbound else b""
     key = key_of(aor, unquote(address.params.get(b"+sip.instance") or b""), reg_id, address.uri)
     value = written(address, address.uri, (b"expires",))
-    return Asked(value, address, key, min(expires_s, config.agent_max_expires_s))
+    return Asked(value, address, key, min(expires_s, longest_s))
 
 
 def _has_flow(address: NameAddr) -> bool:

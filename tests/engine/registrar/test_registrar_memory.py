@@ -1,0 +1,60 @@
+"""An idle registration costs little: what stays is one binding, and nothing of the messages that made it."""
+
+from __future__ import annotations
+
+import functools
+import gc
+import tracemalloc
+
+import pytest
+
+from engine.config import StreamsConfig
+from tests.engine.harness import World
+from tests.engine.registrar.registering import INSTANCE, asked, edge, registers
+
+REGISTRATIONS = 1000
+MOST_BYTES = 1500
+
+
+def register_all(world: World, interface: str, numbers: range) -> None:
+    for number in numbers:
+        stream = 0 if interface == "outside" else number
+        peer = world.peer("203.0.113.80", 20_000 + number, interface, stream)
+        contact = f"<sip:x7k2m{number}@192.168.1.20:5060;transport=ws>;{INSTANCE};reg-id=1"
+        registers(peer, contact, user=f"agent{number}", granted_s=100_000, expires=3600)
+        asked(world).inbox.clear()
+        world.sent.clear()
+        world.notes.clear()
+        del world._peers[interface, peer.flow.peer, stream]
+    world.advance(60)  # the transactions end
+
+
+def empty_caches() -> None:
+    """What was parsed is remembered within bounds, whatever registers."""
+    for each in gc.get_objects():
+        if isinstance(each, functools._lru_cache_wrapper):
+            each.cache_clear()
+
+
+@pytest.mark.parametrize("interface", ["outside", "wss"])
+def test_bytes_kept_for_each_registration(interface: str) -> None:
+    """Beyond the connection itself."""
+    streams = StreamsConfig(ping_interval_s=0, idle_s=10_000, connections_per_address=10_000)
+    world = edge(nodes=("FS1",), streams=streams)
+    numbers = range(100, 100 + REGISTRATIONS)
+    register_all(world, "outside", range(100))
+    if interface == "wss":
+        for number in numbers:
+            world.peer("203.0.113.80", 20_000 + number, interface, number).opens()
+    gc.collect()
+    tracemalloc.start()
+    try:
+        register_all(world, interface, numbers)
+        empty_caches()
+        gc.collect()
+        kept = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert world.edge.open_bindings() == REGISTRATIONS + 100
+    assert world.edge.open_transactions() == 0
+    assert kept / REGISTRATIONS <= MOST_BYTES, f"{kept / REGISTRATIONS:.0f} bytes"
