@@ -178,7 +178,10 @@ Input: TypeAlias = (
 
 
 class Send(NamedTuple):
-    """Send these bytes. The peer's host may be a name: the host resolves it, or reports Unreachable."""
+    """Send these bytes. The peer's host may be a name: the host resolves it, or reports Unreachable.
+
+    Where there is no connection yet, a Send of nothing only opens one.
+    """
 
     flow: Flow
     data: bytes

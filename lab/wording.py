@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from topologies.faults import Cut, Fault, Flap, Heal, Loss, Order, Partition, Slow
+from topologies.faults import Call, ChangeNetwork, Cut, Fault, Flap, Heal, Loss, Order, Originate, Partition, Slow
 
 
 def fault_words(fault: Fault) -> str:
@@ -28,6 +28,12 @@ def fault_words(fault: Fault) -> str:
             return f"flap {fault.target} {fault.times} x {fault.period_s:g} s"
         case Slow():
             return f"slow {fault.target} {fault.delay_s:g} s"
+        case ChangeNetwork():
+            return f"change network of {fault.target} to {fault.host}"
+        case Call():
+            return f"call {fault.target} → {fault.to}"
+        case Originate():
+            return f"originate {fault.target} → {fault.user}"
         case Order():
             return f"{fault.kind} {fault.target}"
         case _:

@@ -76,6 +76,7 @@ class Addresses:
         self._ports: dict[tuple[Transport, Address], Port] = {}
         self._places: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._deserted: set[Address] = set()
 
     def bind(self, host: Receiver, interfaces: Iterable[Interface]) -> dict[str, Port]:
         """Take the interfaces' addresses, bound and advertised, for ``host``; ports by interface name.
@@ -97,6 +98,22 @@ class Addresses:
                 self._places.setdefault(name, host.place)
             ports[port.name] = port
         return ports
+
+    def move(self, port: Port, host: str) -> None:
+        """Give a port another IP address; what has this address already keeps it. Nobody has the old one then."""
+        old = port.address
+        if port.listens:
+            self._ports.pop((port.transport, old), None)
+            self._deserted.add(old)
+        port.address = (host, old[1])
+        if port.listens:
+            self._deserted.discard(port.address)
+            self._ports.setdefault((port.transport, port.address), port)
+        self._places.setdefault(host, port.host.place)
+
+    def deserted(self, address: Address) -> bool:
+        """Whether somebody had this address, and went away from it."""
+        return address in self._deserted
 
     def settle(self, host: str, place: str) -> None:
         """Let a middlebox's IP address, without ports of its own, be at a place; ValueError where it is taken."""

@@ -10,9 +10,9 @@ from itertools import count, islice
 from typing import Final
 
 from sim.balancer import BALANCERS, Balancer
-from sim.build import Part
 from sim.middleboxes import NatBox, protocol_of
 from sim.nat import PRESETS, Nat, NatSettings
+from sim.part import Part
 from sim.world import World
 from topologies import Problem, Topology, TopologyError
 from topologies.middleboxes import Nat as NatSection

@@ -118,6 +118,8 @@ class Connections:
             end = self._by_peer.get((port, peer)) or self._connect(port, flow, peer)
         if end is None:
             self._tell_soon(port.host, Unreachable(flow, "connection is closed"))
+        elif not data:
+            pass  # it stands, or is being set up
         elif end.state == "open":
             self._transmit(end, data)
         else:
@@ -151,6 +153,16 @@ class Connections:
                 end.severed = end.passes = True
             else:
                 self._reset(end)
+
+    def abandon(self, port: Port) -> None:
+        """The address of this port is gone: its connections are dead, and only this end is told."""
+        for end in [end for (owner, _), end in self._by_peer.items() if owner is port]:
+            other = end.other
+            other.severed = other.passes = True
+            if end.state == "connecting":
+                self._refused(end, "network changed")
+            else:
+                self._end(end, "network changed")
 
     def resume(self, direction: Direction) -> None:
         """The partition of this direction is over: what it stalled goes on, in order."""

@@ -12,6 +12,8 @@ ProcessKind: TypeAlias = Literal["kill", "start", "freeze", "thaw", "slow", "nor
 
 PathKind: TypeAlias = Literal["partition", "loss", "heal", "cut"]
 
+NetworkKind: TypeAlias = Literal["change_network", "sleep", "wake"]
+
 OrderKind: TypeAlias = Literal["drain", "resume", "disable", "enable"]
 
 
@@ -57,7 +59,27 @@ class BoxFault:
     target: str
 
 
-Fault: TypeAlias = ProcessFault | PathFault | BoxFault | NodeFault
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentFault:
+    """An order to the modelled agents at these places: what their users do, or what a node's operator asks for."""
+
+    at_s: float
+    order: str
+    targets: tuple[str, ...]
+    argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkFault:
+    """What befalls the network under clients: they get another address, or are suspended and woken."""
+
+    at_s: float
+    kind: NetworkKind
+    targets: tuple[str, ...]
+    host: str = ""  # change_network: the new address
+
+
+Fault: TypeAlias = ProcessFault | PathFault | BoxFault | NodeFault | AgentFault | NetworkFault
 
 
 def flap(at_s: float, targets: tuple[str, ...], period_s: float, times: int) -> list[Fault]:

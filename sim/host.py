@@ -124,6 +124,10 @@ class SimHost:
             self._delay_s = delay_s
             self._direct = not (delay_s or self.frozen or self._held)
 
+    def move(self, address: str) -> None:
+        """Give all its ports another IP address; its machine is not told."""
+        self._network.move(self._ports.values(), address)
+
     # --- inputs -------------------------------------------------------------------------------------------
 
     def admits(self, size_bytes: int) -> bool:

@@ -99,6 +99,8 @@ class Network:
         self._links_default = links or _lan
         self._links: dict[tuple[str, str], Link] = {}
         self._directions: dict[tuple[str, str], Direction] = {}
+        self._partitioned: set[tuple[str, str]] = set()
+        self._unplugged: set[str] = set()
         self._routes: dict[tuple[Port, Address], _Route] = {}
         self._callbacks: _Callbacks = [self._arrive]
         self.middleboxes = Middleboxes(self)
@@ -131,18 +133,54 @@ class Network:
         if direction is None:
             rng = self._streams.stream(f"link {from_place}>{to_place}")
             direction = self._directions[pair] = Direction(self.settings(*pair), rng)
+            direction.blocked = not self._unplugged.isdisjoint(pair)
         return direction
 
     def block(self, from_place: str, to_place: str) -> None:
         """Partition: nothing sent from now on passes in this direction."""
+        self._partitioned.add((from_place, to_place))
         self.direction(from_place, to_place).blocked = True
 
     def heal(self, from_place: str, to_place: str) -> None:
         """End a partition and every change of the link's settings; held-up segments of streams go on."""
         direction = self.direction(from_place, to_place)
         direction.link = self.settings(from_place, to_place)
-        direction.blocked = False
-        self._connections.resume(direction)
+        self._partitioned.discard((from_place, to_place))
+        self._open(from_place, to_place)
+
+    def unplug(self, place: str) -> None:
+        """Nothing leaves or reaches this place."""
+        self._unplugged.add(place)
+        for pair, direction in self._directions.items():
+            if place in pair:
+                direction.blocked = True
+
+    def plug(self, place: str) -> None:
+        """It is in the network again; partitions stay."""
+        self._unplugged.discard(place)
+        for pair in list(self._directions):
+            if place in pair:
+                self._open(*pair)
+
+    def move(self, ports: Iterable[Port], host: str) -> None:
+        """Give ports of one host another IP address.
+
+        Connections over the old one are dead, which only this host is told; and what is still sent there vanishes.
+        """
+        for port in ports:
+            self._connections.abandon(port)
+            self.addresses.move(port, host)
+            stale = [key for key, route in self._routes.items() if port is key[0] or route.receiver is port.host]
+            for key in stale:
+                del self._routes[key]
+
+    def _open(self, from_place: str, to_place: str) -> None:
+        """Let pass what nothing stops any more."""
+        pair = (from_place, to_place)
+        if pair not in self._partitioned and self._unplugged.isdisjoint(pair):
+            direction = self.direction(from_place, to_place)
+            direction.blocked = False
+            self._connections.resume(direction)
 
     # --- traffic ------------------------------------------------------------------------------------------
 
@@ -191,7 +229,9 @@ class Network:
         route = packet.route
         host = route.receiver
         now = self.env.now
-        if host is None or not host.alive:
+        if host is None and self.addresses.deserted(route.wire.destination):
+            self.trace.message(now, packet.sent_s, route.wire, packet.data, "lost")
+        elif host is None or not host.alive:
             self.trace.message(now, packet.sent_s, route.wire, packet.data, "unreachable")
             reason = "port unreachable" if route.wire.to_place else "no route to host"
             self.error(route.back, route.sender, Unreachable(route.icmp, reason))

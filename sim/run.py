@@ -10,9 +10,10 @@ from functools import cache
 from engine.boundary import Drain, Machine
 from engine.edge import Edge
 from engine.policy import Policy
+from sim.agents.browser import Browser
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
-from sim.build import Part, PolicyChoice, edge_config, faults_of, parts, policy_of
+from sim.build import PolicyChoice, edge_config, parts, policy_of
 from sim.build_boxes import place_middleboxes
 from sim.checkers import (
     Checker,
@@ -27,6 +28,8 @@ from sim.checkers import (
 )
 from sim.host import Birth, Factory
 from sim.links import Link
+from sim.part import Part
+from sim.schedule import faults_of
 from sim.trace import MessageListener, MessageRecord, NoteListener, NoteRecord, Recording
 from sim.world import World
 from topologies import Topology
@@ -225,7 +228,7 @@ def _drain(
 
     def callers_done() -> bool:
         machines = [host.machine for host in clients]
-        agents = [machine for machine in machines if isinstance(machine, (Traffic, Softphone))]
+        agents = [machine for machine in machines if isinstance(machine, (Traffic, Softphone, Browser))]
         return not any(agent.phones.calls or agent.phones.transactions for agent in agents)
 
     def edges_done() -> bool:

@@ -10,7 +10,7 @@ import simpy
 
 from engine.boundary import AgentOrder, Input, Interface, NodeOrder
 from sim.checkers import Checker, Inspectable, Violation
-from sim.faults import BoxFault, Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.faults import BoxFault, Fault, FaultApplied, NetworkFault, NodeFault, PathFault, ProcessFault
 from sim.host import Factory, SimHost
 from sim.links import Link
 from sim.network import Network
@@ -127,8 +127,15 @@ class World:
         elif isinstance(fault, BoxFault):
             self._tell("reboot", fault.target, "", "")
             self.network.middleboxes.reboot(fault.target)
-        else:
+        elif isinstance(fault, NodeFault):
             self._to_nodes(fault)
+        elif isinstance(fault, NetworkFault):
+            for target in fault.targets:
+                self._to_network(fault, target)
+        else:
+            for target in fault.targets:
+                self._tell(fault.order, target, "", fault.argument)
+                self.hosts[target].receive(AgentOrder(fault.order, fault.argument))
 
     def _to_process(self, fault: ProcessFault, target: str) -> None:
         host = self.hosts[target]
@@ -173,6 +180,19 @@ class World:
             for edge in fault.edges:
                 self._tell(fault.kind, node, edge, "")
                 self.hosts[edge].receive(NodeOrder(node, fault.kind))
+
+    def _to_network(self, fault: NetworkFault, target: str) -> None:
+        host = self.hosts[target]
+        self._tell(fault.kind, target, "", fault.host)
+        if fault.kind == "sleep":
+            host.freeze()
+            self.network.unplug(target)
+        elif fault.kind == "wake":
+            self.network.plug(target)
+            host.thaw()
+        else:
+            host.move(fault.host)
+            host.receive(AgentOrder("move", fault.host))
 
     def _tell(self, kind: str, target: str, other: str, detail: str) -> None:
         self.trace.note(self.now, "world", FaultApplied(kind, target, other, detail))

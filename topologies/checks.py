@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, TypeAlias
 from topologies import middlebox_checks
 from topologies.errors import Path, Problem, did_you_mean
 from topologies.faults import (
+    Call,
+    ChangeNetwork,
     Cut,
+    Deed,
     Fault,
     Flap,
     Heal,
     LoadFault,
     Loss,
     Order,
+    Originate,
     Partition,
     ProcessFault,
     Reboot,
+    Sleep,
     Slow,
     Start,
 )
@@ -206,6 +211,10 @@ def _traffic(topology: Topology, scenario: Scenario, where: Path) -> Iterator[Pr
         if traffic.source not in topology.clients:
             what = f"there is no client {traffic.source!r}"
             yield Problem((*here, "from"), what, did_you_mean(traffic.source, topology.clients))
+        elif not topology.clients[traffic.source].lone:
+            what = f"{traffic.source!r} is a client of kind {topology.clients[traffic.source].kind}"
+            remedy = "let a client of kind traffic call, or give single calls as faults of kind call"
+            yield Problem((*here, "from"), what, remedy)
         if traffic.resource is not None and traffic.resource not in resources:
             what = f"no node has the resource {traffic.resource!r}"
             yield Problem((*here, "resource"), what, did_you_mean(traffic.resource, resources))
@@ -235,6 +244,10 @@ def _fault(topology: Topology, scenario: Scenario, fault: Fault, where: Path) ->
             yield from _target(
                 topology, fault.target, where, (*topology.edges, *topology.nodes), "an edge or a node"
             )
+        case Deed() | Call() | Sleep() | ChangeNetwork():
+            yield from _agents(topology, fault, where)
+        case Originate():
+            yield from _target(topology, fault.target, where, tuple(topology.nodes), "a node")
         case LoadFault():
             yield from _target(topology, fault.target, where, tuple(topology.nodes), "a node")
         case Order():
@@ -258,6 +271,30 @@ def _target(topology: Topology, word: str, where: Path, allowed: tuple[str, ...]
             (*where, "target"), f"{wrong[0]!r} is not {sort}", f"take one of {', '.join(allowed) or 'none'}"
         )
 
+
+def _agents(topology: Topology, fault: Deed | Call | Sleep | ChangeNetwork, where: Path) -> Iterator[Problem]:
+    kinds = ("browser",) if isinstance(fault, Deed) and fault.kind in _OF_TABS else ("softphone", "browser")
+    allowed = [name for name, client in topology.clients.items() if client.kind in kinds]
+    name, slash, user = fault.target.partition("/")
+    if name not in topology.clients:
+        yield Problem((*where, "target"), f"there is no client {name!r}", did_you_mean(name, allowed))
+    elif name not in allowed:
+        what = f"{name!r} is a client of kind {topology.clients[name].kind}, not {' or '.join(kinds)}"
+        yield Problem((*where, "target"), what, f"take one of {', '.join(allowed) or 'none'}")
+    elif slash and user not in topology.clients[name].users.names:
+        users = topology.clients[name].users
+        what = f"{name} has no user {user!r}"
+        yield Problem((*where, "target"), what, f"take one of {users.first}-{users.last}")
+    if isinstance(fault, ChangeNetwork):
+        taken = [each.host for edge in topology.edges.values() for each in edge.interfaces.values()]
+        taken += [node.host for node in topology.nodes.values()]
+        taken += [client.host for client in topology.clients.values()]
+        if fault.host in taken:
+            what = f"{fault.host} already belongs to someone"
+            yield Problem((*where, "host"), what, "give an address that nobody has")
+
+
+_OF_TABS = ("close_tab", "open_tab", "hide", "show")
 
 CHECKS: tuple[Check, ...] = (
     _names,

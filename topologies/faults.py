@@ -1,4 +1,4 @@
-"""What goes wrong in a scenario, and when; and the orders that an operator gives."""
+"""What goes wrong in a scenario, and when; what users do; and the orders that an operator gives."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field
 
-from topologies.base import Positive, Seconds, Section, Share
+from topologies.base import IpAddress, Positive, Seconds, Section, Share, SipUser
 
 _BETWEEN = "Two places, as in links:."
+_AGENTS = "Softphones or browsers: a client, or one of its users as client/user."
 
 
 class _At(Section):
@@ -105,7 +106,63 @@ class Order(_At):
     )
 
 
+class ChangeNetwork(_At):
+    """Agents get another address; what came over the old one vanishes, and only they know."""
+
+    kind: Literal["change_network"] = Field(description="change_network.")
+    target: str = Field(description=_AGENTS)
+    host: IpAddress = Field(description="Their new IP address; no one else may have it.")
+
+
+class Sleep(_At):
+    """sleep: a computer is suspended, it neither works nor hears. wake: it goes on."""
+
+    kind: Literal["sleep", "wake"] = Field(description="sleep or wake.")
+    target: str = Field(description=_AGENTS)
+
+
+class Deed(_At):
+    """What a user does: ends all calls, un-registers, closes the tab without a word, turns to another one."""
+
+    kind: Literal["hangup", "unregister", "close_tab", "open_tab", "hide", "show"] = Field(
+        description="hangup, unregister; of browsers also close_tab, open_tab, hide, show."
+    )
+    target: str = Field(description=_AGENTS)
+
+
+class Call(_At):
+    """A user calls."""
+
+    kind: Literal["call"] = Field(description="call.")
+    target: str = Field(description=_AGENTS)
+    to: SipUser = Field(description="Number or user that is called.")
+    hold_s: Seconds = Field(default=20.0, description="From answer to BYE.")
+
+
+class Originate(_At):
+    """A node calls a registered user, who hears an echo (FreeSWITCH's originate)."""
+
+    kind: Literal["originate"] = Field(description="originate.")
+    target: str = Field(description="A node.")
+    user: SipUser = Field(description="The user that is called.")
+
+
 Fault: TypeAlias = Annotated[
-    ProcessFault | Start | Flap | Slow | LoadFault | Partition | Loss | Heal | Cut | Reboot | Order,
+    ProcessFault
+    | Start
+    | Flap
+    | Slow
+    | LoadFault
+    | Partition
+    | Loss
+    | Heal
+    | Cut
+    | Reboot
+    | ChangeNetwork
+    | Sleep
+    | Deed
+    | Call
+    | Originate
+    | Order,
     Field(discriminator="kind"),
 ]

@@ -100,6 +100,10 @@ class FreeSwitchModel(Section):
     force_expires_s: int = Field(
         default=180, ge=1, description="Expiry that every registration is granted, in seconds."
     )
+    ping_s: Seconds = Field(
+        default=0.0,
+        description="Seconds between two OPTIONS to each registered user (all-reg-options-ping); 0: none.",
+    )
 
 
 def _compact_resources(given: Any) -> Any:

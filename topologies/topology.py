@@ -34,7 +34,7 @@ class Topology(Section):
     description: str = Field(default="", description="What it is for.")
     edges: Table[Edge] = Field(min_length=1, description="siptwin's own processes, by name.")
     nodes: Table[Node] = Field(default=Table(), description="FreeSWITCH nodes, by name.")
-    clients: Table[Client] = Field(default=Table(), description="Callers and softphones, by name.")
+    clients: Table[Client] = Field(default=Table(), description="Callers, softphones and browsers, by name.")
     nats: Table[Nat] = Field(default=Table(), description="NATs that clients are behind, by name.")
     balancers: Table[Balancer] = Field(default=Table(), description="Load balancers before edges, by name.")
     networks: Table[LinkQuality] = Field(default=Table(), description="Kinds of network, besides lan and wan.")

@@ -127,7 +127,8 @@ class Connection(asyncio.Protocol):
         self._opened = None
         if self.opening:
             for _, data in self.opening.queue:
-                self.write(data)
+                if data:
+                    self.write(data)
             self.opening.queue.clear()
         self._context.feed((StreamOpened(self.flow, self.opening is None),))
 

@@ -11,7 +11,7 @@ import dataclasses
 import socket
 import traceback
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TypeAlias
 
@@ -142,6 +142,11 @@ class LiveHost:
         for port in self._ports.values():
             port.thaw()
         self._feed(())
+
+    def cut(self, hosts: Collection[str]) -> None:
+        """End all connections with peers at these IP addresses, as a failing network does: for rehearsals."""
+        for port in self._ports.values():
+            port.cut(hosts)
 
     def _drop_machine(self) -> None:
         self._machine = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,6 +61,9 @@ class Port(Protocol):
 
     def thaw(self) -> None:
         """Go on reading."""
+
+    def cut(self, hosts: Collection[str]) -> None:
+        """End all connections with peers at these IP addresses at once; nothing that waits goes out."""
 
     def kill(self) -> None:
         """Close all sockets at once (SIGKILL)."""

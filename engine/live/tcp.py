@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import count
 
@@ -154,7 +155,8 @@ class TcpPort:
         asked = flow.peer if self._tls else address
         connection = self._by_peer.get(asked)
         if connection and not connection.closing:
-            connection.write(data)
+            if data:
+                connection.write(data)
             return
         opening = self._openings.get(asked)
         if opening is None:
@@ -271,6 +273,11 @@ class TcpPort:
         self._listen()
         for connection in list(self._connections.values()):
             connection.resume()
+
+    def cut(self, hosts: Collection[str]) -> None:
+        for connection in list(self._connections.values()):
+            if connection.flow and connection.flow.peer[0] in hosts:
+                connection.abort("cut")
 
     def kill(self) -> None:
         self._end()

@@ -10,6 +10,7 @@ import asyncio
 import errno
 import socket
 from collections import deque
+from collections.abc import Collection
 
 from engine.boundary import Address, Datagram, Flow, Input, Interface, Unreachable
 from engine.live.errors import reason_of
@@ -216,6 +217,9 @@ class UdpPort:
             lost = self._queue_losses - self._queue_losses_told
             self._context.tell(DatagramsLost(self._name, "send queue", lost))
             self._queue_losses_told = self._queue_losses
+
+    def cut(self, hosts: Collection[str]) -> None:
+        """Datagrams know no connections."""
 
     def stats(self) -> PortStats:
         return PortStats(

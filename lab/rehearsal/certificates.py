@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lab.certificates import make_certificate
-from sim.build import Part
+from sim.part import Part
 
 
 def with_certificates(parts: Sequence[Part], folder: Path) -> list[Part]:

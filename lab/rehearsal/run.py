@@ -18,13 +18,14 @@ from lab.rehearsal.certificates import with_certificates
 from lab.rehearsal.stage import Stage
 from lab.watch import CallWatch
 from lab.wording import fault_words
-from sim.build import faults_of, parts
+from sim.build import parts
 from sim.checkers import Checker, DialogBalance, KnownDown, SlotBalance
-from sim.faults import BoxFault, Fault, PathFault
+from sim.faults import Fault
 from sim.run import heedless_edges, policy_name
+from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
 from topologies import Topology
-from topologies.faults import Cut, Heal, Loss, Partition, Reboot
+from topologies import faults as given
 from topologies.scenarios import Scenario
 
 DRAIN_S: Final = 60.0
@@ -87,7 +88,8 @@ def rehearse_topology(
     lasts_s = chosen.duration_s if duration_s is None else duration_s
     staged = onto_loopback(with_policy(topology.without_middleboxes(), policy), private=free_ports)
     cast = parts(staged, chosen, duration_s=lasts_s)
-    faults = [fault for fault in faults_of(staged, chosen, cast) if fault.at_s < lasts_s]
+    happening = chosen.model_copy(update={"faults": tuple(each for each in chosen.faults if _can_happen(each))})
+    faults = [fault for fault in faults_of(staged, happening, cast) if fault.at_s < lasts_s]
     if warn is not None:
         for what in _left_out(topology, chosen, lasts_s):
             warn(what)
@@ -124,8 +126,15 @@ def _left_out(topology: Topology, scenario: Scenario, lasts_s: float) -> Iterato
     if boxes:
         yield f"left out, since a real loopback has none: {', '.join(boxes)}; clients talk to the edges themselves"
     for fault in scenario.faults:
-        if isinstance(fault, (Partition, Loss, Heal, Cut, Reboot)) and fault.at_s < lasts_s:
+        if not _can_happen(fault) and fault.at_s < lasts_s:
             yield f"left out, since a real loopback has no links: {fault_words(fault)} at {fault.at_s:g} s"
+
+
+def _can_happen(fault: given.Fault) -> bool:
+    """Whether it needs no links of its own, no boxes between them, nor a second network."""
+    if isinstance(fault, given.Cut):
+        return not fault.silent
+    return not isinstance(fault, (given.Partition, given.Loss, given.Heal, given.Reboot, given.ChangeNetwork))
 
 
 def _checkers(topology: Topology) -> list[Checker]:
@@ -149,9 +158,8 @@ async def _perform(
     await stage.open()
     try:
         for fault in sorted(faults, key=lambda fault: fault.at_s):
-            if not isinstance(fault, (PathFault, BoxFault)):
-                await _until(stage, fault.at_s, progress)
-                await stage.apply(fault)
+            await _until(stage, fault.at_s, progress)
+            await stage.apply(fault)
         await _until(stage, lasts_s, progress)
         stage.stop_calling()
         while not stage.idle and stage.now_s < lasts_s + drain_s:

@@ -9,11 +9,21 @@ from engine.boundary import AgentOrder, Drain, Input, NodeOrder, Note
 from engine.edge import Edge
 from engine.live import LiveHost
 from lab.rehearsal.wires import Tapped, Wires
+from sim.agents.browser import Browser
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
-from sim.build import Part
-from sim.faults import BoxFault, Fault, FaultApplied, NodeFault, PathFault, ProcessFault
+from sim.faults import (
+    AgentFault,
+    BoxFault,
+    Fault,
+    FaultApplied,
+    NetworkFault,
+    NodeFault,
+    PathFault,
+    ProcessFault,
+)
 from sim.host import Birth
+from sim.part import Part
 from sim.random_streams import RandomStreams
 from sim.trace import Trace
 
@@ -95,8 +105,36 @@ class Stage:
                     for edge in fault.edges:
                         self._tell(fault.kind, node, edge, "")
                         self._deliver(edge, NodeOrder(node, fault.kind))
-            case PathFault() | BoxFault():
-                raise ValueError("a real loopback has no links to cut, and no NATs")
+            case PathFault(kind="cut", silent=False):
+                self._tell(fault.kind, " ".join(fault.places), " ".join(fault.others), "")
+                self._cut(fault.places, fault.others)
+                self._cut(fault.others, fault.places)
+            case AgentFault():
+                for target in fault.targets:
+                    self._tell(fault.order, target, "", fault.argument)
+                    self._deliver(target, AgentOrder(fault.order, fault.argument))
+            case NetworkFault(kind="sleep" | "wake"):
+                for target in fault.targets:
+                    self._tell(fault.kind, target, "", "")
+                    if self.runs(target):
+                        self._suspend(target, asleep=fault.kind == "sleep")
+            case PathFault() | BoxFault() | NetworkFault():
+                raise ValueError("a real loopback has no links, no NATs and no second network")
+
+    def _cut(self, places: Sequence[str], others: Sequence[str]) -> None:
+        hosts = {each.host for other in others for each in self._parts[other].interfaces}
+        for place in places:
+            if self.runs(place):
+                self._hosts[place].cut(hosts)
+
+    def _suspend(self, place: str, *, asleep: bool) -> None:
+        host = self._hosts[place]
+        if asleep:
+            self._frozen.add(place)
+            host.freeze()
+        else:
+            self._frozen.discard(place)
+            host.thaw()
 
     async def _to_process(self, fault: ProcessFault, target: str) -> None:
         if fault.kind == "start":
@@ -107,12 +145,8 @@ class Stage:
                 case "kill":
                     self._frozen.discard(target)
                     host.kill()
-                case "freeze":
-                    self._frozen.add(target)
-                    host.freeze()
-                case "thaw":
-                    self._frozen.discard(target)
-                    host.thaw()
+                case "freeze" | "thaw":
+                    self._suspend(target, asleep=fault.kind == "freeze")
                 case "slow" | "normal":
                     self._machines[target].delay_s = fault.delay_s
                 case _:
@@ -137,7 +171,7 @@ class Stage:
     def idle(self) -> bool:
         """Whether no call stands, with callers or at an edge."""
         for machine in self._running("client"):
-            if isinstance(machine, (Traffic, Softphone)) and machine.phones.calls:
+            if isinstance(machine, (Traffic, Softphone, Browser)) and machine.phones.calls:
                 return False
         return all(edge.idle for edge in self.edges().values())
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from engine.boundary import Address, Datagram, Effect, Flow, Input, Interface, Machine, Send, StreamData
-from sim.build import Part
+from sim.part import Part
 from sim.trace import Trace, Wire
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Final, NamedTuple
 
 from engine.boundary import Address
@@ -100,3 +101,9 @@ def contact_uri(message: Message) -> bytes:
     for value in message.values("contact"):
         return parse_name_addr(value, "Contact").uri
     raise SipError("Contact missing")
+
+
+def uuid_text(random: Random) -> bytes:
+    """A random identifier in the form of a UUID, as FreeSWITCH's nonces and the clients' instances have."""
+    digits = b"%032x" % random.getrandbits(128)
+    return b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))

@@ -120,6 +120,38 @@ class RegistrationFailed(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class RegistrationLost(Note):
+    """A user that believed to be registered learned that it isn't: its connection ended, or its refresh failed."""
+
+    level: ClassVar[Level] = Level.WARNING
+    user: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Connected(Note):
+    """A client's connection to its server stands; ``attempts`` failed before, since the last one ended."""
+
+    level: ClassVar[Level] = Level.DEBUG
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected(Note):
+    """A client's connection ended, or could not be opened; in ``retry_s`` it tries again."""
+
+    reason: str
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class TabClosed(Note):
+    """A user closed the browser's tab, without a word to anyone: its connection just ends."""
+
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class BindingStored(Note):
     """A node's registrar holds a user's contact."""
 
@@ -137,6 +169,20 @@ class BindingRemoved(Note):
     agent: str
     user: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserPinged(Note):
+    """A node asked a registered user by OPTIONS whether it is there; ``status`` is the final response's.
+
+    408 and 503 stand for no answer and no way.
+    """
+
+    level: ClassVar[Level] = Level.DEBUG
+    agent: str
+    user: str
+    status: int
+    elapsed_s: float
 
 
 @dataclass(frozen=True, slots=True)

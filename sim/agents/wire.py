@@ -28,38 +28,55 @@ from engine.sip.validate import validate_request, validate_response
 SourceRule: TypeAlias = Callable[[Request, Flow], Flow]
 """Writes into the top Via where a request came from; the result is the way for its responses."""
 
+PING, PONG = b"\r\n\r\n", b"\r\n"  # RFC 5626 §3.5.1
 ADDRESSING = frozenset({"via", "from", "to", "call-id", "cseq"})
 
 
 class Wire:
     """What every modelled peer does with what comes in, before its own logic sees it."""
 
-    __slots__ = ("_framers", "_layer", "_note_source", "_out")
+    __slots__ = ("_framers", "_layer", "_note_source", "_out", "_whole")
 
-    def __init__(self, layer: TransactionLayer, out: list[Effect], source_rule: SourceRule = note_source) -> None:
+    def __init__(
+        self,
+        layer: TransactionLayer,
+        out: list[Effect],
+        interfaces: Iterable[Interface],
+        source_rule: SourceRule = note_source,
+    ) -> None:
         self._layer = layer
         self._out = out
         self._note_source = source_rule
         self._framers: dict[Flow, StreamFramer] = {}
+        self._whole = frozenset(interface.name for interface in interfaces if interface.whole_messages)
 
     def receive(self, event: Input, now: float) -> None:
         """Take one input of the network; others are ignored."""
         if type(event) is Datagram:
-            try:
-                message = parse_datagram(event.data)
-            except SipError:
-                return
-            if message is not None:
-                self._take(message, event.flow, now)
+            self._take_whole(event.flow, event.data, now)
         elif isinstance(event, StreamData):
-            self._feed(event, now)
+            if event.flow.interface not in self._whole:
+                self._feed(event, now)
+            elif event.data == PING:
+                self._out.append(Send(event.flow, PONG))
+            else:
+                self._take_whole(event.flow, event.data, now)
         elif isinstance(event, StreamOpened):
-            self._framers[event.flow] = StreamFramer()
+            if event.flow.interface not in self._whole:
+                self._framers[event.flow] = StreamFramer()
         elif isinstance(event, StreamClosed):
             self._framers.pop(event.flow, None)
             self._layer.unreachable(event.flow, event.reason, now)
         elif isinstance(event, Unreachable):
             self._layer.unreachable(event.flow, event.reason, now)
+
+    def _take_whole(self, flow: Flow, data: bytes, now: float) -> None:
+        try:
+            message = parse_datagram(data)
+        except SipError:
+            return
+        if message is not None:
+            self._take(message, flow, now)
 
     def _feed(self, event: StreamData, now: float) -> None:
         flow = event.flow
@@ -73,7 +90,7 @@ class Wire:
             self._take(message, flow, now)
         while framer.pongs_due:
             framer.pongs_due -= 1
-            self._out.append(Send(flow, b"\r\n"))
+            self._out.append(Send(flow, PONG))
         if lost:
             self._framers.pop(flow, None)
             self._out.append(Close(flow))

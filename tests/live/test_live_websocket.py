@@ -282,6 +282,38 @@ def test_a_send_without_a_stream_opens_a_websocket_and_reuses_it(fast: bool) -> 
     in_loop(scenario, fast=fast)
 
 
+def test_a_send_of_nothing_opens_a_websocket_and_says_nothing(fast: bool) -> None:
+    async def scenario() -> None:
+        far = await ws_world()
+        near = await started(Sender(), interface("ws", listens=False))
+        flow = Flow("a", far.address)
+        near.order(Send(flow, b""))
+        await until(lambda: near.machine.of(StreamOpened) and far.machine.of(StreamOpened))
+        near.order(Send(flow, b""), Send(flow, b"x"))
+        await until(lambda: heard(far.machine) == [b"x"])
+        await near.host.stop()
+        await far.host.stop()
+
+    in_loop(scenario, fast=fast)
+
+
+def test_a_cut_ends_the_connections_with_some_hosts_at_once() -> None:
+    async def scenario() -> None:
+        far = await ws_world()
+        near = await started(Sender(), interface("ws", listens=False))
+        near.order(Send(Flow("a", far.address), b"x"))
+        await until(lambda: heard(far.machine))
+        near.host.cut(["192.0.2.1"])
+        assert not near.machine.of(StreamClosed)
+        near.host.cut([far.address[0]])
+        await until(lambda: near.machine.of(StreamClosed) and far.machine.of(StreamClosed))
+        assert near.machine.of(StreamClosed)[0].reason == "cut"
+        await near.host.stop()
+        await far.host.stop()
+
+    in_loop(scenario)
+
+
 def test_each_side_may_ping_the_other() -> None:
     async def scenario() -> None:
         far, near = await ws_world(Sender()), await started(Sender(), interface("ws", listens=False))

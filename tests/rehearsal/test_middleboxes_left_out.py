@@ -22,7 +22,7 @@ scenarios:
     traffic: [{from: home, to: 9196, rate_per_s: 5, hold_s: 0.2}]
     faults:
       - {at_s: 0.5, kind: reboot, target: homes}
-      - {at_s: 0.6, kind: cut, between: [home, edge1]}
+      - {at_s: 0.6, kind: cut, between: [home, edge1], silent: true}
 """
 
 
@@ -34,5 +34,5 @@ def test_calls_go_to_the_edge_itself_and_the_omission_is_told() -> None:
     assert [text.partition(": ")[2] for text in warned] == [
         "NAT homes, balancer slb; clients talk to the edges themselves",
         "reboot homes at 0.5 s",
-        "cut home ↔ edge1 at 0.6 s",
+        "cut home ↔ edge1 silently at 0.6 s",
     ]

@@ -224,3 +224,14 @@ def test_a_ping_on_a_connection_that_is_gone_is_nothing() -> None:
     both.order("ping", at_s=0.1)
     both.world.run(1.0)
     assert both.left.kinds == []
+
+
+def test_a_send_of_nothing_only_opens_a_connection() -> None:
+    both = Pair(transport="ws")
+    both.say("")
+    both.say("", at_s=0.5)
+    both.world.run(1.0)
+    assert both.left.kinds == both.right.kinds == ["StreamOpened"]
+    both.say("x")
+    both.world.run(2.0)
+    assert both.right.data == [b"x"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from engine.boundary import Datagram, Flow, Unreachable
-from sim.faults import PathFault, ProcessFault
+from sim.faults import NetworkFault, PathFault, ProcessFault
 from sim.links import Link
 from sim.world import World
-from tests.sim.toys import LEFT, RIGHT, Ear, Echo, Pair, interface
+from tests.sim.toys import LEFT, RIGHT, Clock, Ear, Echo, Pair, interface
 
 
 def test_a_datagram_arrives_with_its_senders_address() -> None:
@@ -139,3 +139,68 @@ def test_an_address_that_cannot_be_bound_is_told_with_its_remedy(other: object, 
     world.add("one", lambda _: Ear(), [interface(LEFT)])
     with pytest.raises(ValueError, match=remedy):
         world.add("two", lambda _: Ear(), [other])
+
+
+# --- hosts that move or sleep -------------------------------------------------------------------------------
+
+
+def move(pair: Pair, at_s: float, host: str) -> None:
+    pair.world.schedule([NetworkFault(at_s=at_s, kind="change_network", targets=("right",), host=host)])
+
+
+def test_a_host_that_moved_is_heard_from_its_new_address_and_not_reached_at_the_old_one() -> None:
+    pair = Pair()
+    pair.say("before")
+    move(pair, 1.0, "127.0.0.9")
+    pair.say("to nobody", 2.0)
+    pair.world.run(3.0)
+    pair.right.peer = LEFT
+    pair.say("here I am", place="right")
+    pair.left.peer = ("127.0.0.9", RIGHT[1])
+    pair.say("there you are")
+    pair.world.run(4.0)
+    assert pair.right.data == [b"before", b"there you are"]
+    assert pair.left.heard[-1][1] == Datagram(Flow("wire", ("127.0.0.9", RIGHT[1])), b"here I am")
+    assert pair.left.troubles == []  # what was sent in between just vanished
+    assert pair.fates() == ["delivered", "lost", "delivered", "delivered"]
+
+
+def test_a_host_that_moved_loses_its_connections_and_only_it_is_told() -> None:
+    pair = Pair(transport="tcp")
+    pair.say("before")
+    move(pair, 1.0, "127.0.0.9")
+    pair.say("to nobody", 2.0)
+    pair.world.run(3.0)
+    assert pair.right.troubles == [(1.0, "network changed")]
+    assert pair.left.troubles == []
+    pair.world.run(1000.0)
+    assert [reason for _, reason in pair.left.troubles] == ["connection timed out"]
+
+
+def sleep(pair: Pair, from_s: float, to_s: float) -> None:
+    pair.world.schedule(
+        [
+            NetworkFault(at_s=from_s, kind="sleep", targets=("right",)),
+            NetworkFault(at_s=to_s, kind="wake", targets=("right",)),
+        ]
+    )
+
+
+def test_what_is_sent_to_a_sleeping_host_is_lost_and_it_does_nothing_by_itself() -> None:
+    pair = Pair(lambda: Clock(2.0))
+    sleep(pair, 1.0, 5.0)
+    pair.say("psst", 3.0)
+    pair.say("good morning", 6.0)
+    pair.world.run(10.0)
+    assert pair.right.data == [b"good morning"]
+    assert isinstance(pair.right, Clock)
+    assert pair.right.woken == [5.0]
+
+
+def test_a_partition_outlasts_the_sleep_of_a_host() -> None:
+    pair = Pair()
+    pair.world.schedule([PathFault(at_s=2.0, kind="partition", places=("left",), others=("right",))])
+    sleep(pair, 1.0, 5.0)
+    pair.say("still cut", 6.0)
+    pair.world.run(10.0)
+    assert pair.fates() == ["partitioned"]

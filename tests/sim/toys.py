@@ -63,6 +63,8 @@ class Ear:
             return (Close(Flow("wire", self.peer, self.stream)),)
         if event.order == "ping":
             return (Ping(Flow("wire", self.peer, self.stream)),)
+        if event.order != "send":  # what befell its host
+            return ()
         return (Send(Flow("wire", self.peer), event.argument.encode()),)
 
     def tick(self, now: float) -> Sequence[Effect]:

@@ -10,6 +10,7 @@ from engine.sip.errors import SipError
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri, unescape
 from sim.agents.freeswitch.config import FreeSwitchConfig
+from sim.agents.messages import uuid_text
 
 MOST_NONCES: Final = 100_000  # the oldest go first: a stranger can make as many as it likes
 
@@ -78,12 +79,6 @@ class Authenticator:
         self._nonces[nonce] = _Nonce(now + self._config.nonce_ttl_s)
         realm = parts_of(request.from_.uri)[1] or self._config.domain.encode()
         return Verdict(CHALLENGED, challenge=Challenge(realm=realm, nonce=nonce, stale=stale))
-
-
-def uuid_text(random: Random) -> bytes:
-    """A random identifier in the form of a UUID, as FreeSWITCH's nonces and Call-IDs have."""
-    digits = b"%032x" % random.getrandbits(128)
-    return b"-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def parts_of(uri: bytes) -> tuple[bytes, bytes]:

@@ -38,6 +38,7 @@ class FreeSwitchConfig:
     force_expires_s: int = 180  # granted whatever was asked (sip-force-expires)
     late_margin_s: float = 60.0  # a binding is kept so much longer (sip-expires-late-margin)
     expiry_check_s: float = 30.0  # and is looked at so often
+    ping_s: float = 0.0  # between two OPTIONS to each registered user (all-reg-options-ping); 0: none
     nonce_ttl_s: float = 60.0  # a nonce that was never used is forgotten then
     startup_s: float = 1.6  # from start to the first 200 to OPTIONS
     startup_refusing_s: float = 0.5  # the last part of it, in which all is answered 503

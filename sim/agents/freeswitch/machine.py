@@ -46,7 +46,7 @@ class FreeSwitch:
     ) -> None:
         table = Registrations() if registrations is None else registrations
         self._node = Node(config, random, table, wall_clock_offset_s, self)
-        self._wire = Wire(self._node.layer, self._node.out, note_source)
+        self._wire = Wire(self._node.layer, self._node.out, config.interfaces, note_source)
         self._config = config
         self._deaf_until = 0.0
         self._deaf_from = NEVER

@@ -10,12 +10,14 @@ from engine.boundary import Effect
 from engine.sip.message import Response
 from engine.sip.transactions import ClientTransaction, TransactionLayer, TransactionUser
 from engine.timers import Timed, TimerQueue
-from sim.agents.freeswitch.authenticator import Authenticator, uuid_text
+from sim.agents.freeswitch.authenticator import Authenticator
 from sim.agents.freeswitch.config import FreeSwitchConfig
 from sim.agents.freeswitch.media import Media
+from sim.agents.freeswitch.pings import Pings
 from sim.agents.freeswitch.registrations import Registrations
 from sim.agents.freeswitch.sessions import Sessions
 from sim.agents.freeswitch.wording import Place, Wording
+from sim.agents.messages import uuid_text
 from sim.agents.wire import reliable_among
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class Node:
         self.media = Media(random)
         self.authenticator = Authenticator(config, random)
         self.sessions = Sessions(self.timers, config.linger_s)
+        self.pings = Pings(self)
         self.places = {interface.name: Place(interface) for interface in config.interfaces}
         self.indifferent = Indifferent()
         self._random = random
@@ -66,6 +69,10 @@ class Node:
     def via_line(self, place: Place) -> bytes:
         """A Via with a branch of its own."""
         return place.via_start + b"%013x" % self._random.getrandbits(52)
+
+    def ping_share(self) -> float:
+        """Where in its interval the first ping of a user falls."""
+        return self._random.random()
 
     def next_number(self) -> int:
         """The CSeq number that a leg begins with."""

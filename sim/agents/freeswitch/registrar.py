@@ -65,7 +65,9 @@ def _change(node: Node, transaction: ServerTransaction, user: str, now: float) -
     config = node.config
     paths = tuple(parse_name_addr(value, "Path").uri for value in request.values("path"))
     expires_at = now + config.force_expires_s + config.late_margin_s
-    node.registrations.save(user, Binding(contact.uri, paths, transaction.flow.interface, expires_at))
+    binding = Binding(contact.uri, paths, transaction.flow.interface, expires_at, config.name)
+    node.registrations.save(user, binding)
+    node.pings.watch(user, now)
     node.out.append(BindingStored(config.name, user, contact.uri.decode("utf-8", "replace")))
 
 

@@ -12,6 +12,7 @@ class Binding(NamedTuple):
     paths: tuple[bytes, ...]
     interface: str
     expires_at: float  # with the late margin, in seconds on the host's clock
+    node: str = ""  # whose registrar took it
 
 
 class Registrations:

@@ -20,8 +20,11 @@ class PhonesConfig:
     password: str = "1234"
     registers: bool = True
     expires_s: int = 180  # asked for; the registrar grants what it likes
-    refresh_share: float = 0.8  # of the granted expiry, after which a registration is refreshed
-    retry_s: float = 30.0  # after a registration that failed
+    refresh_share: float = 0.9  # of the granted expiry, after which a registration is refreshed (baresip: 90 %)
+    retry_s: float = 30.0  # after a registration that failed; NEVER: it stays so
+    outbound: bool = False  # RFC 5626: an instance, a flow number, and another flow as soon as one fails
+    keep_alive_s: float = 0.0  # between two CRLF keep-alives to the server (RFC 5626 §3.5.1); 0: none
+    comes_s: float = 0.0  # from the start of the machine to its first registration
     register_spread_s: float = 1.0  # the users' first registrations are spread evenly over so long
     ring_delay_s: float = 0.1  # from an INVITE to its 180, when called
     answer_delay_s: float = 1.0  # from the 180 to the 200, when called

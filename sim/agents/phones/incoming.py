@@ -77,17 +77,27 @@ class IncomingCall(Timed):
         """The caller gave up."""
         if self.state in (ALERTING, RINGING):
             self._respond(487, now)
-            self._phones.out.append(CallMissed(self.call_id, self._user.name, self._caller))
-            self._forget()
+            self._miss()
 
     def hang_up(self, now: float) -> None:
         """The user ends the call, or declines it while it rings."""
         if self.state in (ALERTING, RINGING):
             self._respond(603, now)
-            self._phones.out.append(CallMissed(self.call_id, self._user.name, self._caller))
-            self._forget()
+            self._miss()
         elif self.state == UP:
             self._send_bye(now)
+
+    def way_lost(self, reason: str, now: float) -> None:
+        """The connection that the INVITE came on is gone: a call that rings can't be answered any more."""
+        if self.state in (ALERTING, RINGING):
+            self._miss()
+
+    def abandon(self, why: str, now: float) -> None:
+        """The called client is gone."""
+        if self.state in (UP, HANGING_UP):
+            self._end(why, "", now)
+        else:
+            self._miss()
 
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         """A request of the caller in this dialog."""
@@ -148,7 +158,7 @@ class IncomingCall(Timed):
         self._confirm()
         dialog = self._dialog
         try:
-            flow = dialog.flow()
+            flow = phones.flow_of(dialog)
         except SipError as error:
             self._end("unreachable", error.why, now)
             return
@@ -164,6 +174,10 @@ class IncomingCall(Timed):
         if self._unconfirmed is not None:
             self._unconfirmed.confirm()
             self._unconfirmed = None
+
+    def _miss(self) -> None:
+        self._phones.out.append(CallMissed(self.call_id, self._user.name, self._caller))
+        self._forget()
 
     def _end(self, why: str, reason: str, now: float) -> None:
         if self.state in (UP, HANGING_UP):

@@ -96,6 +96,19 @@ class OutgoingCall(Timed):
             self._phones.timers.arm(self, NEVER)
             self._send_bye(self._dialog, self, now)
 
+    def way_lost(self, reason: str, now: float) -> None:
+        """The connection that the answer would come on is gone."""
+        if self.state in (CALLING, GIVING_UP) and self._invite is not None:
+            self._phones.layer.forget_client(self._invite)
+            self._lose(503, reason, "unreachable", now)
+
+    def abandon(self, why: str, now: float) -> None:
+        """The caller's client is gone."""
+        if self.state in (UP, HANGING_UP):
+            self._end(why, "", now)
+        else:
+            self._lose(503, why, "unreachable", now)
+
     def fire(self, now: float) -> None:
         if self.state == GIVING_UP and self._invite is not None:
             # §9.1: 64*T1 after the CANCEL nothing more is to be expected
@@ -130,7 +143,7 @@ class OutgoingCall(Timed):
         phones = self._phones
         request = dialog.request(b"BYE", phones.via_line(), dialog.next_number(), phones.user_agent)
         try:
-            flow = dialog.flow()
+            flow = phones.flow_of(dialog)
         except SipError as error:
             self._end("unreachable", error.why, now)
             return
@@ -184,7 +197,7 @@ class OutgoingCall(Timed):
             return
         try:
             dialog = Dialog.of_caller(response, phones.way)
-            flow = dialog.flow()
+            flow = phones.flow_of(dialog)
         except SipError as error:
             self._lose(500, f"unusable 2xx: {error.why}", "refused", now)
             return

@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
-from engine.boundary import Effect, Flow, Input
+from engine.boundary import Effect, Flow, Input, StreamClosed, StreamData, StreamOpened
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction, ServerTransaction, TransactionLayer
-from engine.sip.uri import escape_user, host_port, parse_uri, unescape
+from engine.sip.uri import escape_user, parse_uri, unescape
 from engine.timers import TimerQueue
 from sim.agents.dialogs import Dialog
 from sim.agents.messages import Block, block, reply
 from sim.agents.phones.config import PhonesConfig
+from sim.agents.phones.dialect import Dialect
 from sim.agents.phones.incoming import IncomingCall
+from sim.agents.phones.keepalive import KeepAlive
 from sim.agents.phones.outgoing import OutgoingCall
 from sim.agents.phones.registration import Registration
 from sim.agents.phones.user import User
 from sim.agents.sdp import phone_description
 from sim.agents.wire import Wire, reliable_among
 
-USER_AGENT = b"User-Agent: siptwin phone"
-ALLOW = b"Allow: INVITE, ACK, BYE, CANCEL, OPTIONS, INFO, UPDATE, NOTIFY, MESSAGE"
+NOWHERE = -1
+"""The number of a connection that never was: what is sent on it fails."""
+
 _ANSWERED = frozenset((b"OPTIONS", b"INFO", b"UPDATE", b"NOTIFY", b"MESSAGE"))
 
 
 class Phones:
-    """The core of the softphone and of the call generator; ``random`` makes tags and branches only."""
+    """The core of the softphone, the browser and the call generator.
 
-    def __init__(self, config: PhonesConfig, random: Random) -> None:
+    ``random`` makes what no one else may have (tags, branches, instances), and the jitter of timers.
+    """
+
+    def __init__(self, config: PhonesConfig, random: Random, dialect: Dialect | None = None) -> None:
         interface = config.interface
         self.config = config
         self.password = config.password.encode()
@@ -36,28 +43,26 @@ class Phones:
         self.timers = TimerQueue()
         self.layer = TransactionLayer(self, self.out, self.timers, config.timers, reliable_among((interface,)))
         self.indifferent = _Indifferent()
-        self.way = Flow(interface.name, config.server)
-        self.user_agent = block(USER_AGENT)
-        self.description = phone_description(interface.public_host, config.media_port)
+        self.dialect = dialect or Dialect(random)
+        # To the server: on the connection while one stands.
+        self.way = Flow(interface.name, config.server, 0 if self.dialect.opens_by_request else NOWHERE)
+        self.user_agent = block(self.dialect.user_agent)
         self.registrar = b"sip:" + config.domain.encode()
         self._random = random
-        self._wire = Wire(self.layer, self.out)
-        sent_by = host_port(interface.public_host, interface.public_port)
-        protocol = interface.transport.upper().encode()
-        self._via_start = b"Via: SIP/2.0/%b %b;rport;branch=z9hG4bK" % (protocol, sent_by)
-        self._allow = block(USER_AGENT, ALLOW)
+        self._wire = Wire(self.layer, self.out, (interface,), self.dialect.note_source)
+        self._allow = block(self.dialect.user_agent, self.dialect.allow)
         self._calls: dict[bytes, OutgoingCall | IncomingCall] = {}
-        transport = b";transport=tcp" if interface.transport == "tcp" else b""
-        self._users = {
-            name: User(
-                name,
-                self.uri_of(name),
-                b"sip:%b@%b%b" % (escape_user(name.encode()), sent_by, transport),
-                USER_AGENT,
-            )
-            for name in config.users
-        }
+        self._keep_alive = KeepAlive(self, random)
+        self._settle()
         self._registrations = [Registration(self, user) for user in self._users.values()]
+
+    def _settle(self) -> None:
+        """Everything in which the client's own address stands."""
+        self.description = phone_description(self.config.interface.public_host, self.config.media_port)
+        self._via_start = self.dialect.via_start(self)
+        self._users = {name: self.dialect.user(self, name) for name in self.config.users}
+        self._called = {unescape(parse_uri(user.contact).user or b""): user for user in self._users.values()}
+        self._called |= {name.encode(): user for name, user in self._users.items()}
 
     # --- the host's side: a machine's methods, but for orders
 
@@ -65,10 +70,34 @@ class Phones:
         if self.config.registers:
             apart_s = self.config.register_spread_s / max(len(self._registrations), 1)
             for index, registration in enumerate(self._registrations):
-                self.timers.arm(registration, now + index * apart_s)
+                self.timers.arm(registration, now + self.config.comes_s + index * apart_s)
+        if not self.config.interface.reliable:
+            self._keep_alive.begin(now)
 
     def receive(self, event: Input, now: float) -> None:
+        if isinstance(event, StreamData):
+            self._keep_alive.heard(now)
+        elif isinstance(event, StreamOpened) and not event.accepted:
+            self.way = event.flow
+            self._keep_alive.begin(now)
         self._wire.receive(event, now)
+        if isinstance(event, StreamClosed) and event.flow == self.way:
+            self._way_lost(event.reason, now)
+
+    def _way_lost(self, reason: str, now: float) -> None:
+        """The connection to the server is gone. Calls that stand go on."""
+        self._keep_alive.stop()
+        if self.dialect.opens_by_request:
+            self.way = Flow(self.config.interface.name, self.config.server)
+            if self.config.outbound:  # RFC 5626 §4.4; without, nobody knows before the next refresh
+                for registration in self._registrations:
+                    registration.flow_failed(reason, now, self.dialect.retry_after_s(self))
+            return
+        # What is sent on the old way fails from now on.
+        for call in list(self._calls.values()):
+            call.way_lost(reason, now)
+        for registration in self._registrations:
+            registration.flow_failed(reason, now)
 
     def take_effects(self) -> list[Effect]:
         """The effects since the last time."""
@@ -91,6 +120,26 @@ class Phones:
         """Every user hangs up, or cancels."""
         for call in list(self._calls.values()):
             call.hang_up(now)
+
+    def register_all(self, now: float) -> None:
+        """Every user that registers does so at once."""
+        if self.config.registers:
+            for registration in self._registrations:
+                registration.begin(now)
+
+    def abandon_all(self, why: str, now: float) -> None:
+        """The client is gone in the midst of its calls, and can tell no one."""
+        for call in list(self._calls.values()):
+            call.abandon(why, now)
+
+    def move(self, host: str, now: float) -> None:
+        """The client has another address: its users register it at once, calls under way keep the old one."""
+        interface = replace(self.config.interface, host=host, advertised_host=None)
+        self.config = replace(self.config, interface=interface)
+        self._settle()
+        if self.config.registers:
+            for registration, user in zip(self._registrations, self._users.values(), strict=True):
+                registration.move(user, now)
 
     def unregister_all(self, now: float) -> None:
         """Every user that registers withdraws its registration."""
@@ -123,7 +172,17 @@ class Phones:
         return b"sip:%b@%b" % (escape_user(user.encode()), self.config.domain.encode())
 
     def ringing_headers(self, contact_line: bytes) -> Block:
-        return Block(["contact", "user-agent"], [contact_line, USER_AGENT])
+        return Block(["contact", "user-agent"], [contact_line, self.dialect.user_agent])
+
+    def flow_of(self, dialog: Dialog) -> Flow:
+        """Where the next request of a dialog goes; a client with a connection to its server uses no other way.
+
+        Raises
+        ------
+        SipError
+            Where route or remote target is no SIP URI.
+        """
+        return self.way if self.config.interface.reliable else dialog.flow()
 
     def forget(self, call_id: str) -> None:
         self._calls.pop(call_id.encode("latin-1"), None)
@@ -141,7 +200,9 @@ class Phones:
     def on_request(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
         method = request.method
-        if method == b"CANCEL":
+        if self.dialect.heeds_uri and self._called_by(request) is None:
+            transaction.respond(reply(request, 404, self.token(), self.user_agent), now)
+        elif method == b"CANCEL":
             self._on_cancel(transaction, now)
         elif request.to.tag:
             call = self._calls.get(request.call_id)
@@ -159,6 +220,8 @@ class Phones:
 
     def on_ack(self, request: Request, flow: Flow, now: float) -> None:
         call = self._calls.get(request.call_id)
+        if self.dialect.heeds_uri and self._called_by(request) is None:
+            return
         if call is not None and call.tag == request.to.tag:
             call.on_ack(request, now)
 
@@ -172,10 +235,14 @@ class Phones:
         if invite is not None and isinstance(invite.user, IncomingCall):
             invite.user.cancel(now)
 
+    def _called_by(self, request: Request) -> User | None:
+        """Who is meant: named by number, or by the user part of its Contact."""
+        return self._called.get(unescape(parse_uri(request.uri).user or b""))
+
     def _on_invite(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
         tag = self.token()
-        user = self._users.get(unescape(parse_uri(request.uri).user or b"").decode("utf-8", "replace"))
+        user = self._called_by(request)
         if user is None:
             transaction.respond(reply(request, 404, tag, self.user_agent), now)
         elif request.call_id in self._calls:  # §8.2.2.2: the same call came by two ways

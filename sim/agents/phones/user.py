@@ -12,20 +12,23 @@ if TYPE_CHECKING:
 
 _NAMES = ["via", "max-forwards", "from", "to", "call-id", "cseq", "contact", "user-agent"]
 _BODY_NAMES = ["content-type", "content-length"]
+_SUPPORTED = b"Supported: path, gruu, outbound"
 _CONTENT_TYPE = b"Content-Type: application/sdp"
 
 
 class User:
     """A user of ``Phones``."""
 
-    __slots__ = ("_contact_line", "_from_line", "_session_headers", "contact", "name", "uri")
+    __slots__ = ("_contact_line", "_from_line", "_register_line", "_session_headers", "contact", "name", "uri")
 
-    def __init__(self, name: str, uri: bytes, contact: bytes, user_agent: bytes) -> None:
+    def __init__(self, name: str, uri: bytes, contact: bytes, user_agent: bytes, flow_params: bytes = b"") -> None:
+        """``flow_params``: what Contact bears in a REGISTER alone, +sip.instance and reg-id (RFC 5626 §4.2)."""
         self.name = name
         self.uri = uri
         self.contact = contact
         self._from_line = b"From: <" + uri + b">"
         self._contact_line = b"Contact: <" + contact + b">"
+        self._register_line = self._contact_line + flow_params
         self._session_headers = block(self._contact_line, user_agent, _CONTENT_TYPE)
 
     def invite(
@@ -56,7 +59,7 @@ class User:
         self, phones: Phones, call_id: str, tag: bytes, number: int, expires_s: int, authorization: bytes
     ) -> Request:
         """A REGISTER of this user's one contact; ``expires_s`` 0 withdraws it."""
-        names = [*_NAMES, "expires", "content-length"]
+        names = [*_NAMES, "expires"]
         lines = [
             phones.via_line(),
             b"Max-Forwards: 70",
@@ -64,14 +67,18 @@ class User:
             b"To: <" + self.uri + b">",
             b"Call-ID: " + call_id.encode("latin-1"),
             b"CSeq: %d REGISTER" % number,
-            self._contact_line,
+            self._register_line,
             phones.user_agent.lines[0],
             b"Expires: %d" % expires_s,
-            b"Content-Length: 0",
         ]
+        if phones.config.outbound:
+            names.append("supported")
+            lines.append(_SUPPORTED)
         if authorization:
-            names.insert(-1, authorization[: authorization.index(b":")].lower().decode())
-            lines.insert(-1, authorization)
+            names.append(authorization[: authorization.index(b":")].lower().decode())
+            lines.append(authorization)
+        names.append("content-length")
+        lines.append(b"Content-Length: 0")
         return Request(b"REGISTER", phones.registrar, names, lines)
 
     def session_reply(self, phones: Phones, request: Request, status: int, tag: bytes = b"") -> Response:

@@ -16,7 +16,14 @@ from sim.agents.durations import Duration
 from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Registrations
 from sim.agents.freeswitch.causes import cause_of
 from sim.agents.freeswitch.registrar import http_date
-from sim.agents.notes import BindingRemoved, BindingStored, CallEnded, CallLost, CallSetUp, OrderRefused
+from sim.agents.notes import (
+    BindingRemoved,
+    BindingStored,
+    CallEnded,
+    CallLost,
+    CallSetUp,
+    OrderRefused,
+)
 from tests.sim.agents.cast import NODE, freeswitch, load, softphone, traffic
 from tests.sim.agents.wires import Bench, udp
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from random import Random
+from typing import Any
+
 import pytest
 
-from engine.boundary import NEVER, AgentOrder, Drain
+from engine.boundary import NEVER, AgentOrder, Drain, Interface
+from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig
 from sim.agents.notes import (
     CallEnded,
     CallLost,
@@ -15,9 +20,14 @@ from sim.agents.notes import (
     OrderRefused,
     Registered,
     RegistrationFailed,
+    RegistrationLost,
     Unregistered,
 )
-from tests.sim.agents.cast import freeswitch, softphone
+from sim.agents.softphone import Softphone
+from sim.faults import PathFault
+from sim.links import Link
+from sim.world import World
+from tests.sim.agents.cast import freeswitch, phone_config, softphone
 from tests.sim.agents.wires import Bench
 
 
@@ -164,3 +174,74 @@ def test_an_order_that_makes_no_sense_is_refused_in_words(order: tuple[str, str]
     bench.give(phone, AgentOrder(*order))
     assert len(bench.noted(OrderRefused)) == 1
     assert not bench.noted(CallPlaced)
+
+
+# --- keep-alives and flows ----------------------------------------------------------------------------------
+
+
+def test_a_phone_may_keep_its_nat_binding_open_by_itself() -> None:
+    bench = Bench()
+    freeswitch(bench)
+    softphone(bench, "1000", "127.0.3.1", keep_alive_s=20.0)
+    bench.run(100.0)
+    pings = [at_s for at_s, *_, data in bench.sent if data == b"\r\n\r\n"]
+    assert len(pings) in (5, 6)
+    assert all(16.0 <= later - earlier <= 20.0 for earlier, later in pairwise([0.0, *pings]))
+
+
+def test_a_phone_with_another_address_registers_it_at_once() -> None:
+    bench = Bench()
+    node = freeswitch(bench)
+    phone = softphone(bench, "1000", "127.0.3.1")
+    bench.run(2.0)
+    bench.add_address(phone, "127.0.3.9")
+    bench.give(phone, AgentOrder("move", "127.0.3.9"))
+    bench.run(3.0)
+    binding = node.registrations.find("1000")
+    assert binding is not None
+    assert binding.contact == b"sip:1000@127.0.3.9:5060"
+
+
+def outbound_phone(**settings: Any) -> tuple[World, FreeSwitch]:
+    """Over TCP, 5 ms from a node that takes it."""
+    world = World(5, record="all")
+    at = {name: Interface(name="sip", transport="tcp", host=host, port=5060) for name, host in HOSTS.items()}
+    node = FreeSwitch(
+        FreeSwitchConfig(name="node", interfaces=(at["node"],), domain="lab.test", startup_s=0.0), Random(1)
+    )
+    config = phone_config("1000", HOSTS["phone"], interface=at["phone"], outbound=True, **settings)
+    world.add("node", lambda _: node, [at["node"]])
+    world.add("phone", lambda _: Softphone(config, Random(2)), [at["phone"]])
+    world.link("node", "phone", Link(latency_ms=5))
+    return world, node
+
+
+HOSTS = {"node": "127.0.1.1", "phone": "127.0.3.1"}
+
+
+def told(world: World, kind: type) -> list[float]:
+    return [each.time_s for each in world.trace.notes if isinstance(each.note, kind)]
+
+
+def test_an_outbound_phone_tells_its_instance_and_replaces_a_flow_that_is_cut() -> None:
+    world, _ = outbound_phone(retry_s=7.0)
+    world.run(10.0)
+    first = next(each.data for each in world.trace.messages if each.data.startswith(b"REGISTER"))
+    assert b'>;+sip.instance="<urn:uuid:' in first
+    assert b'>";reg-id=1\r\n' in first
+    assert b"\r\nSupported: path, gruu, outbound\r\n" in first
+    world.apply(PathFault(at_s=0.0, kind="cut", places=("phone",), others=("node",)))
+    world.run(30.0)
+    assert told(world, RegistrationLost) == [10.0]
+    assert told(world, Registered)[1:] == [pytest.approx(17.0, abs=0.05)]
+
+
+def test_an_outbound_phone_notices_a_dead_flow_by_the_missing_pong() -> None:
+    world, _ = outbound_phone(retry_s=7.0, keep_alive_s=20.0)
+    world.run(35.0)
+    assert not told(world, RegistrationLost)
+    world.apply(PathFault(at_s=0.0, kind="cut", places=("phone",), others=("node",), silent=True))
+    world.run(100.0)
+    (lost_s,) = told(world, RegistrationLost)
+    assert 35.0 < lost_s <= 35.0 + 20.0 + 10.1
+    assert told(world, Registered)[1] == pytest.approx(lost_s + 7.0, abs=0.05)

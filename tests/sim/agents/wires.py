@@ -46,6 +46,11 @@ class Bench:
             self._at[interface.host, interface.port] = (machine, interface)
         self._carry_out(machine, machine.start(self.now))
 
+    def add_address(self, machine: Machine, host: str) -> None:
+        """The machine's one interface is at this address now."""
+        (old,) = [address for address, (owner, _) in self._at.items() if owner is machine]
+        self._at[host, old[1]] = self._at.pop(old)
+
     def remove(self, machine: Machine) -> None:
         """The process is killed."""
         self._machines.remove(machine)

@@ -1,0 +1,27 @@
+"""One machine of a topology, before it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Literal, TypeAlias
+
+from engine.boundary import Interface, Machine
+from sim.host import Birth
+
+Maker: TypeAlias = Callable[[Birth, Random], Machine]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One machine of a topology: its place, its addresses, and how it is made at each start of its process.
+
+    ``name`` is what the topology calls it; a client of several softphones or browsers has a part for each.
+    """
+
+    place: str
+    name: str
+    role: Literal["edge", "node", "client"]
+    interfaces: tuple[Interface, ...]
+    make: Maker
