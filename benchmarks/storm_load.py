@@ -1,0 +1,261 @@
+"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS EDGE_HOST:PORT NODE_HOST:PORT``.
+
+Reads a phase a line from standard input, answers with a line of JSON when it is done. Phases: ``connect``
+(WebSockets without a word), ``register`` (everybody, once), ``storm`` (all connections are cut; everybody comes back
+at once), ``reach`` (the node asks each contact that it was given; who answers?).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Callable
+from itertools import count
+from typing import Any, cast
+
+GET = (
+    b"GET / HTTP/1.1\r\nHost: edge.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Protocol: sip\r\n\r\n"
+)
+AT_ONCE = 200  # REGISTERs, or hand-shakes, that wait for their answers
+PHASE_ENDS_S = 120.0
+USERS_PER_SOCKET = 50  # of UDP agents
+_HEADERS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
+
+
+def answer(request: bytes, *lines: bytes) -> bytes:
+    """A 200 to this request."""
+    copied = [line for line in request.split(b"\r\n") if line.partition(b":")[0] in _HEADERS]
+    return b"\r\n".join([b"SIP/2.0 200 OK", *copied, *lines, b"Content-Length: 0", b"", b""])
+
+
+def frame(message: bytes) -> bytes:
+    """A masked text frame; with a mask of zeros the text stays as it is (RFC 6455 §5.3)."""
+    size = len(message)
+    head = b"\x81" + (bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big"))
+    return head + bytes(4) + message
+
+
+class Node(asyncio.DatagramProtocol):
+    """Accepts every registration, remembers the last contact of each user, and can ask them all."""
+
+    def __init__(self) -> None:
+        self.contacts: dict[bytes, bytes] = {}
+        self.answered: set[bytes] = set()
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, peer: Any) -> None:
+        assert self._transport is not None
+        if data.startswith(b"REGISTER"):
+            lines = {line.partition(b":")[0]: line for line in data.split(b"\r\n")}
+            user = lines[b"To"].partition(b"sip:")[2].partition(b"@")[0]
+            self.contacts[user] = lines[b"Contact"].partition(b"<")[2].partition(b">")[0]
+            self._transport.sendto(answer(data, lines[b"Contact"]), peer)
+        elif data.startswith(b"OPTIONS"):
+            self._transport.sendto(answer(data), peer)
+        elif data.startswith(b"SIP/2.0 200"):
+            self.answered.add(data.partition(b"branch=z9hG4bK")[2].partition(b"\r\n")[0])
+
+    def ask(self, user: bytes, edge: tuple[str, int], here: bytes) -> None:
+        assert self._transport is not None
+        message = (
+            b"OPTIONS %b SIP/2.0\r\nVia: SIP/2.0/UDP %b;branch=z9hG4bK%b\r\nMax-Forwards: 70\r\n"
+            b"From: <sip:node@%b>;tag=n\r\nTo: <%b>\r\nCall-ID: ask-%b\r\nCSeq: 1 OPTIONS\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        ) % (self.contacts[user], here, user, here, self.contacts[user], user)
+        self._transport.sendto(message, edge)
+
+
+class Agents:
+    """What all agents share: numbers, the edge, and how many wait."""
+
+    def __init__(self, transport: str, agents: int, edge: tuple[str, int]) -> None:
+        self.transport = transport
+        self.users = [b"a%d" % number for number in range(agents)]
+        self.edge = edge
+        self.registered = 0
+        self.places = asyncio.Semaphore(AT_ONCE)
+        self.sequence = count(1)
+
+    def register(self, user: bytes, contact: bytes) -> bytes:
+        number = next(self.sequence)
+        domain = b"%b:%d" % (self.edge[0].encode(), self.edge[1])
+        return (
+            b"REGISTER sip:%b SIP/2.0\r\nVia: SIP/2.0/%b %b;branch=z9hG4bKr%d;rport\r\nMax-Forwards: 70\r\n"
+            b"From: <sip:%b@%b>;tag=t%d\r\nTo: <sip:%b@%b>\r\nCall-ID: r-%b\r\nCSeq: %d REGISTER\r\n"
+            b"Contact: <sip:%b@%b>;expires=3600\r\nSupported: path, outbound\r\nUser-Agent: agents\r\n"
+            b"Content-Length: 0\r\n\r\n"
+        ) % (
+            domain, self.transport.upper().encode(), contact.partition(b";")[0], number,
+            user, domain, number, user, domain, user, number, user, contact,
+        )  # fmt: skip
+
+    def done(self) -> None:
+        self.registered += 1
+        self.places.release()
+
+
+class WebAgent(asyncio.Protocol):
+    """One agent on its WebSocket."""
+
+    def __init__(self, agents: Agents, user: bytes) -> None:
+        self._agents = agents
+        self._user = user
+        self._transport: asyncio.Transport | None = None
+        self._buffer = b""
+        self.open = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(GET)
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if not self.open.done():
+            _, found, self._buffer = self._buffer.partition(b"\r\n\r\n")
+            if found:
+                self.open.set_result(None)
+        while len(self._buffer) >= 4:
+            size, start = self._buffer[1], 2
+            if size == 126:
+                size, start = int.from_bytes(self._buffer[2:4], "big"), 4
+            if len(self._buffer) < start + size:
+                return
+            message, self._buffer = self._buffer[start : start + size], self._buffer[start + size :]
+            if message.startswith(b"SIP/2.0 200"):
+                self._agents.done()
+            elif message.startswith(b"OPTIONS") and self._transport:
+                self._transport.write(frame(answer(message)))
+
+    def register(self) -> None:
+        assert self._transport is not None
+        contact = b"%b.invalid;transport=ws" % self._user
+        self._transport.write(frame(self._agents.register(self._user, contact)))
+
+    def cut(self) -> None:
+        if self._transport:
+            self._transport.abort()
+
+
+class UdpAgents(asyncio.DatagramProtocol):
+    """Some agents on one socket."""
+
+    def __init__(self, agents: Agents) -> None:
+        self._agents = agents
+        self._transport: asyncio.DatagramTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, peer: Any) -> None:
+        if data.startswith(b"SIP/2.0 200"):
+            self._agents.done()
+        elif data.startswith(b"OPTIONS") and self._transport:
+            self._transport.sendto(answer(data), peer)
+
+    def register(self, user: bytes) -> None:
+        assert self._transport is not None
+        host, port = self._transport.get_extra_info("sockname")
+        request = self._agents.register(user, b"%b:%d" % (host.encode(), port))
+        self._transport.sendto(request, self._agents.edge)
+
+
+class Load:
+    """The phases."""
+
+    def __init__(self, agents: Agents, node: Node, here: bytes) -> None:
+        self._agents = agents
+        self._node = node
+        self._here = here
+        self._web: list[WebAgent] = []
+        self._udp: list[UdpAgents] = []
+
+    async def connect(self) -> dict[str, Any]:
+        agents = self._agents
+        loop = asyncio.get_running_loop()
+        if agents.transport == "udp":
+            for index in range(0, len(agents.users), USERS_PER_SOCKET):
+                host = f"127.92.{index // USERS_PER_SOCKET // 250}.{index // USERS_PER_SOCKET % 250 + 1}"
+                _, protocol = await loop.create_datagram_endpoint(
+                    lambda: UdpAgents(agents), local_addr=(host, 5060)
+                )
+                self._udp.append(protocol)
+        else:
+            self._web = [await self._open(user) for user in agents.users]
+        return {}
+
+    async def _open(self, user: bytes) -> WebAgent:
+        loop = asyncio.get_running_loop()
+        _, agent = await loop.create_connection(lambda: WebAgent(self._agents, user), *self._agents.edge)
+        await agent.open
+        return agent
+
+    async def register(self) -> dict[str, Any]:
+        return await self._all(self._register_one)
+
+    async def _register_one(self, index: int) -> None:
+        if self._udp:
+            self._udp[index // USERS_PER_SOCKET].register(self._agents.users[index])
+        else:
+            self._web[index].register()
+
+    async def storm(self) -> dict[str, Any]:
+        for agent in self._web:
+            agent.cut()
+        return await self._all(self._come_back)
+
+    async def _come_back(self, index: int) -> None:
+        if self._web:
+            self._web[index] = await self._open(self._agents.users[index])
+        await self._register_one(index)
+
+    async def _all(self, what: Callable[[int], Any]) -> dict[str, Any]:
+        agents = self._agents
+        agents.registered = 0
+        began = time.monotonic()
+        tasks = []
+        for index in range(len(agents.users)):
+            await agents.places.acquire()
+            tasks.append(asyncio.ensure_future(what(index)))
+        await asyncio.gather(*tasks)
+        while agents.registered < len(agents.users) and time.monotonic() < began + PHASE_ENDS_S:
+            await asyncio.sleep(0.01)
+        return {"registered": agents.registered, "elapsed_s": time.monotonic() - began}
+
+    async def reach(self) -> dict[str, Any]:
+        node = self._node
+        node.answered.clear()
+        for number, user in enumerate(list(node.contacts)):
+            node.ask(user, self._agents.edge if self._udp else self._edge_inside, self._here)
+            if number % 20 == 0:
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(2.0)
+        return {"contacts": len(node.contacts), "answered": len(node.answered)}
+
+    @property
+    def _edge_inside(self) -> tuple[str, int]:
+        """Where the contacts that the node was given lead."""
+        host, _, port = next(iter(self._node.contacts.values())).partition(b"@")[2].partition(b":")
+        return host.decode(), int(port or b"5060")
+
+
+async def main() -> None:
+    transport, agents, edge, node_place = sys.argv[1:]
+    host, _, port = node_place.partition(":")
+    loop = asyncio.get_running_loop()
+    _, node = await loop.create_datagram_endpoint(Node, local_addr=(host, int(port)))
+    edge_host, _, edge_port = edge.partition(":")
+    load = Load(Agents(transport, int(agents), (edge_host, int(edge_port))), node, node_place.encode())
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        told = await getattr(load, line.strip())()
+        print(json.dumps(told), flush=True)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
