@@ -1,8 +1,8 @@
 """Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS EDGE_HOST:PORT NODE_HOST:PORT``.
 
 Reads a phase a line from standard input, answers with a line of JSON when it is done. Phases: ``connect``
-(WebSockets without a word), ``register`` (everybody, once), ``storm`` (all connections are cut; everybody comes back
-at once), ``reach`` (the node asks each contact that it was given; who answers?).
+(WebSockets without a word), ``register`` (everybody, once), ``storm`` (all connections are cut, everybody comes
+back at once), ``reach`` (the node asks each contact that it was given; who answers?).
 """
 
 from __future__ import annotations
