@@ -118,10 +118,11 @@ class RelayedCall:
 
     def ended(self, carrier: Carrier, tag: str) -> None:
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
-        for key in {tag, ""}:
-            negotiation = self._negotiations.get(key)
-            if negotiation is not None:
-                negotiation.ended(carrier)
+        negotiation = self._negotiations.get(tag)
+        if negotiation is not None:
+            negotiation.ended(carrier)
+        if carrier.status >= 300:  # the INVITE as a whole; a 2xx is of one fork alone, and others may follow
+            self._negotiations[""].ended(carrier)
 
     def packet(self, event: MediaPacket, now: float) -> tuple[list[MediaEffect], str]:
         """A packet came that no rule covers: the effects, and why it was not believed ("" where it was)."""
@@ -285,12 +286,13 @@ class RelayedCall:
         feedback = False
         for index, (section, place) in enumerate(zip(description.media, out.media, strict=True)):
             stream = self._streams.get(index)
-            if stream is None or stream.offer is None or section.rejected:
+            offer = None if stream is None else stream.offer
+            if stream is None or offer is None or section.rejected:
                 self._answer_no(side, index, place)
                 if stream is not None and final:
                     effects += self._streams.pop(index).release(now)
                 continue
-            remote, local = self._answer_stream(side, stream, description, section, place, faults, now)
+            remote, local = self._answer_stream(side, stream, offer, description, section, place, faults, now)
             effects += stream.effects(self.call_id)
             told.append(local)
             feedback = feedback or both_know_feedback(remote.profile, local.profile)
@@ -301,6 +303,7 @@ class RelayedCall:
         self,
         side: Side,
         stream: Stream,
+        offer: StreamOffer,
         description: Description,
         section: MediaSection,
         place: MediaSection,
@@ -308,8 +311,6 @@ class RelayedCall:
         now: float,
     ) -> tuple[Remote, Local]:
         """Take one stream's answer, and write it for the side that offered."""
-        offer = stream.offer
-        assert offer is not None  # the caller has looked
         remote = read_remote(description, section)
         remote = remote._replace(direction=remote.direction.within(offer.remote.direction))
         outcome: CodecPlan | None = None
@@ -321,7 +322,7 @@ class RelayedCall:
             heard = (stream.ends[side].hear_answer(remote, now), offerer.hear_offer(offer.remote, now))
             faults += [f"media target refused: {refusal}" for refusal in heard if refusal]
             stream.agree(offer, remote, outcome)
-        local = offerer.answer(remote.direction)
+        local = offerer.answer(offer.remote, remote.direction)
         write_local(place, local, remote.profile)
         return remote, local
 

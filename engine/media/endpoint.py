@@ -65,16 +65,14 @@ class Endpoint:
             )
         if self.profile.ice and self._ice is None:
             self._begin_ice()
-        return self._local(direction, "actpass", self._crypto)
+        return self._local(self.profile, direction, "actpass", self._crypto)
 
-    def answer(self, direction: Direction) -> Local:
+    def answer(self, remote: Remote, direction: Direction) -> Local:
         """Answer the side's own offer, which ``hear_offer`` took."""
         crypto = () if self._sdes is None else (self._sdes.send,)
-        return self._local(direction, self._part or "active", crypto)
+        return self._local(remote.profile, direction, self._part or "active", crypto)
 
-    def _local(self, direction: Direction, setup: Setup, crypto: tuple[Crypto, ...]) -> Local:
-        profile = self.profile
-        assert profile is not None  # both callers come after it was set
+    def _local(self, profile: Profile, direction: Direction, setup: Setup, crypto: tuple[Crypto, ...]) -> Local:
         fingerprint = self._settings.fingerprint if profile.security == "dtls" else None
         if profile.security == "dtls" and fingerprint is None:
             raise SdpError("DTLS-SRTP is needed, and the relay has no certificate", 488)

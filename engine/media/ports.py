@@ -7,8 +7,10 @@ Free pairs are taken at random: a stranger who sends to the range must guess.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from random import Random
 
+from engine.boundary import Address
 from engine.sip.errors import SipError
 
 REST_S = 5.0
@@ -73,3 +75,21 @@ class PortPool:
     def in_use(self) -> int:
         """Pairs in use."""
         return len(self._taken)
+
+
+class OwnPorts:
+    """Which addresses are ports of ours in use, under any of the hosts that stand for us (``targets.Targets``).
+
+    ``hosts`` pairs a host, bound or advertised, with the pool of its interface.
+    """
+
+    __slots__ = ("_pools",)
+
+    def __init__(self, hosts: Sequence[tuple[str, PortPool]]) -> None:
+        self._pools: dict[str, list[PortPool]] = {}
+        for host, pool in hosts:
+            self._pools.setdefault(host, []).append(pool)
+
+    def __call__(self, address: Address) -> bool:
+        host, port = address
+        return any(pool.holds(port) for pool in self._pools.get(host, ()))

@@ -188,6 +188,22 @@ def relay_far(relay: Relay, body: bytes) -> Port:
     return rule.rtp.port
 
 
+def test_a_fork_answers_after_its_sibling_has_confirmed_a_preview() -> None:
+    relay = Relay("softphone", "softphone")
+    relay.told("> INVITE 1", BARESIP)
+    relay.told("< 183 INVITE 1", BARESIP, "one")
+    relay.call.ended(carrier("< 200 INVITE 1"), "one")
+    assert relay.told("< 200 INVITE 1", BARESIP.replace(b"192.168.1.15", b"192.168.7.2"), "two")
+
+
+def test_an_invite_with_credentials_offers_again() -> None:
+    relay = Relay("softphone", "node", LOCAL)
+    first = relay.told("> INVITE 1", BARESIP)
+    relay.call.ended(carrier("< 407 INVITE 1"), "challenge")
+    assert relay.told("> INVITE 2", BARESIP) == first
+    assert relay.told("< 200 INVITE 2", NODE, "answer")
+
+
 def test_forks_are_bounded() -> None:
     relay = Relay("softphone", "softphone")
     relay.told("> INVITE 1", BARESIP)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.media.ports import PortPool, PortsExhaustedError
+from engine.media.ports import OwnPorts, PortPool, PortsExhaustedError
 from tests.engine.sip.written_at_random import calm
 
 
@@ -66,6 +66,18 @@ def test_both_ports_of_a_pair_in_use_are_held() -> None:
     assert not ports.holds(port + 2) or not ports.holds(port - 2)
     ports.give(port, 0.0)
     assert not ports.holds(port)
+
+
+def test_a_port_of_ours_is_known_under_each_of_our_hosts_while_it_is_in_use() -> None:
+    ports, other = pool(), pool()
+    own = OwnPorts([("10.0.0.1", ports), ("203.0.113.9", ports), ("10.0.0.2", other)])
+    port = ports.take(0.0)
+    assert own(("10.0.0.1", port))
+    assert own(("203.0.113.9", port + 1))
+    assert not own(("10.0.0.2", port))
+    assert not own(("192.0.2.1", port))
+    ports.give(port, 0.0)
+    assert not own(("10.0.0.1", port))
 
 
 def test_the_next_pair_can_not_be_foretold() -> None:
