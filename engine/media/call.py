@@ -49,6 +49,7 @@ class RelayedCall:
 
     __slots__ = (
         "_bundled",
+        "_bundles",
         "_last",
         "_mids",
         "_negotiations",
@@ -73,7 +74,8 @@ class RelayedCall:
             side: Signature(random.getrandbits(62)) for side in self._parties
         }
         self._streams: dict[int, Stream] = {}  # by the place of the m= line
-        self._bundled: dict[Side, bool] = {}  # whether a side that has offered bundles
+        self._bundles: dict[Side, bool] = {}  # whether a side that has offered bundles
+        self._bundled: set[Side] = set()  # sides that were told of a bundle
         self._mids: dict[Side, list[bytes | None]] = {}  # its names of the streams
         self._owed: list[MediaEffect] = []  # of a description that was half taken: they go with the next
         self._last: dict[tuple[str, Side], bytes] = {}  # what was sent on of a side's last description
@@ -190,7 +192,7 @@ class RelayedCall:
         for index in opened:
             effects += [BindPorts(end.port) for end in self._streams[index].ends.values()]
         self._mids[side] = [section.attribute(b"mid") for section in description.media]
-        self._bundled[side] = any(
+        self._bundles[side] = any(
             group.startswith(b"BUNDLE") for group in description.session.attributes(b"group")
         )
         self._finish(OTHER[side], out, told, feedback)
@@ -242,6 +244,8 @@ class RelayedCall:
             raise SdpError("protocol of m= line not known", 488)
         if any(kind not in streams[party.kind] for party in self._parties.values()):
             raise SdpError("kind of stream not relayed", 488)
+        if index not in self._streams and side in self._bundled:
+            raise SdpError("stream that would have to join the bundle", 488)
         if index not in self._streams and len(self._streams) >= self._settings.most_streams:
             raise SdpError("more streams than are relayed", 488)
         # FreeSWITCH's way to offer SRTP or RTP: two m= lines for the one port. The first that can be met is taken.
@@ -340,7 +344,12 @@ class RelayedCall:
         """Write for a side what holds for all streams."""
         host = self._parties[side].host
         named = [local.mid for local in told if local.mid is not None]
-        bundle = named[0] if named and self._bundled.get(side, True) else None
+        bundle = None
+        # A bundle of one, for who insists on a bundle. With more streams there is none: Chromium takes a stream
+        # that stays outside of its bundle at first, and then refuses every further answer.
+        if named and self._bundles.get(side, True) and (len(told) == 1 or side in self._bundled):
+            bundle = named[0]
+            self._bundled.add(side)
         ice = any(local.ice is not None for local in told)
         write_session(out, host, ice=ice, bundle=bundle, feedback=feedback)
         self._signatures[side].sign(out, host)

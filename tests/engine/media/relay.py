@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from hashlib import sha1
 from hmac import digest
@@ -30,10 +31,18 @@ from engine.media.rules import (
 from engine.media.sdp import parse
 from engine.media.sdp.attributes import Fingerprint, IceNames
 from engine.media.settings import MediaSettings, Party
+from engine.media.targets import Targets
+from tests.engine.media.written import BARESIP, BROWSER, BROWSER_ANSWER, freeswitch
 
 HOSTS = {"outside": "203.0.113.9", "inside": "10.9.0.1"}
 OURS = Fingerprint(b"sha-256", bytes(range(32)))
 SETTINGS = MediaSettings(fingerprint=OURS)
+LOCAL = replace(SETTINGS, targets=Targets(loopback=True))
+
+PHONE = ("198.51.100.30", 50_000)  # where baresip's packets really come from
+NODE = freeswitch("31_hold_bridged")  # a node's offer or answer, at 127.0.1.1
+OFFERS: dict[Kind, bytes] = {"softphone": BARESIP, "browser": BROWSER, "node": NODE}
+ANSWERS: dict[Kind, bytes] = {"softphone": BARESIP, "browser": BROWSER_ANSWER, "node": NODE}
 
 
 def carrier(text: str) -> Carrier:

@@ -19,7 +19,7 @@ def client(name: str) -> bytes:
 BROWSER = client("chromium_jssip_offer")  # mDNS candidate first, then the mapped one; one audio in a bundle
 BROWSER_ANSWER = client("chromium_jssip_answer")  # to a plain offer made WebRTC by an edge; it is DTLS client
 FIREFOX = client("firefox_offer")  # names what holds for all media once, above the m= line
-BARESIP = client("baresip_offer")  # 1.0, behind a NAT
+BARESIP = client("baresip_offer")  # of a later version than the recorded one, behind a NAT
 LINPHONE = client("linphone_offer")  # 5.1, Opus first, ICE names of the session, video
 SDES = client("sdes_offer")  # a softphone with keys in the description (RFC 4568)
 CLIENTS = {path.stem: client(path.stem) for path in sorted((VECTORS / "sdp").glob("*.sdp"))}
