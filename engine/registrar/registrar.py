@@ -11,6 +11,7 @@ from engine.notes import ContactLost, ContactRehomed, RefreshAnswered
 from engine.registrar.binding import Binding
 from engine.registrar.bindings import Bindings, Listener
 from engine.registrar.facing import Facing
+from engine.registrar.gruu import gruu_param
 from engine.registrar.homes import Homes
 from engine.registrar.rehoming import Connections, Rehoming, longest_s
 from engine.registrar.relay import Relay
@@ -145,10 +146,11 @@ class Registrar:
 
     def answer_lines(self, registration: Registration, now: float) -> list[bytes]:
         """What a 2xx tells the agent: all contacts of the user, each as its agent wrote it (§10.3 step 8)."""
-        lines = [
-            b"Contact: %b;expires=%d" % (binding.value, max(round(binding.expires_at - now), 1))
-            for binding in self.bindings.of(registration.aor)
-        ]
+        lines = []
+        for binding in self.bindings.of(registration.aor):
+            gruu = gruu_param(binding) if registration.gruu else b""
+            left_s = max(round(binding.expires_at - now), 1)
+            lines.append(b"Contact: %b%b;expires=%d" % (binding.value, gruu, left_s))
         if registration.outbound:
             lines.append(b"Require: outbound")  # RFC 5626 §6
             if self._config.flow_timer_s:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.boundary import Flow
-from engine.registrar.binding import NO_KEY
 from engine.registrar.request import Asked, Registration
 from engine.registrar.tokens import FlowToken, is_token
 from engine.sip.errors import SipError
-from engine.sip.headers import NameAddr, parse_name_addr
+from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request, Response, canonical_name
 from engine.sip.uri import parse_uri
 
@@ -109,9 +108,9 @@ class Relay:
         for value in response.values("contact"):
             try:
                 address = parse_name_addr(value, "Contact")
-                token = self._read(address, shown)
             except SipError:
-                token = None
+                continue
+            token = self._read(address.uri, shown)
             if token is None:
                 others.append(value)
                 continue
@@ -122,13 +121,16 @@ class Relay:
                 others.append(b"<" + token.contact + b">;expires=%d" % left_s)
         return listed, others
 
-    def _read(self, address: NameAddr, shown: dict[bytes, bytes]) -> FlowToken | None:
+    def _read(self, uri: bytes, shown: dict[bytes, bytes]) -> FlowToken | None:
         """Whose contact a node lists; None where it is none of ours."""
-        uri = parse_uri(address.uri)
-        if is_token(uri.user):
-            return self._registrar.tokens.open(uri.user or b"")
-        key = shown.get(address.uri, NO_KEY)
-        return None if key == NO_KEY else FlowToken(key)
+        key = shown.get(uri)
+        if key is not None:
+            return FlowToken(key)
+        try:
+            user = parse_uri(uri).user
+            return self._registrar.tokens.open(user) if user is not None and is_token(user) else None
+        except SipError:
+            return None
 
     def _shown(self) -> dict[bytes, bytes]:
         """The keys of the user's contacts, by what the nodes see of them."""

@@ -14,6 +14,7 @@ from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 
 _MALFORMED_EXPIRES_S = 3600  # what §10.3 has a malformed one count as
+_NOT_KEPT = (b"expires", b"pub-gruu", b"temp-gruu")
 _MOST_CONTACT_BYTES = 1024  # it is kept, and FreeSWITCH cuts longer ones
 
 
@@ -37,7 +38,8 @@ class Registration(NamedTuple):
     everything: bool
     call: bytes
     cseq: int
-    outbound: bool
+    outbound: bool  # RFC 5626
+    gruu: bool  # RFC 5627
 
 
 def read(request: Request, config: RegistrarConfig, longest_s: int) -> Registration:
@@ -62,7 +64,8 @@ def read(request: Request, config: RegistrarConfig, longest_s: int) -> Registrat
     contacts = tuple(_asked(request, aor, address, outbound, config, longest_s) for address in addresses)
     if len({asked.key for asked in contacts}) < len(contacts):
         raise SipError("one contact, or one instance, twice")
-    return Registration(aor, contacts, everything, digest_of(request.call_id), request.cseq.number, outbound)
+    gruu = config.gruu and b"gruu" in _options(request, "supported")
+    return Registration(aor, contacts, everything, digest_of(request.call_id), request.cseq.number, outbound, gruu)
 
 
 def written(address: NameAddr, uri: bytes, leave_out: tuple[bytes, ...]) -> bytes:
@@ -118,7 +121,7 @@ def _asked(
         raise RefusalError(423, f"expiry of {expires_s} s", least)
     reg_id = address.params.get(b"reg-id") or b"" if outbound else b""
     key = key_of(aor, unquote(address.params.get(b"+sip.instance") or b""), reg_id, address.uri)
-    value = written(address, address.uri, (b"expires",))
+    value = written(address, address.uri, _NOT_KEPT)
     return Asked(value, address, key, min(expires_s, longest_s))
 
 

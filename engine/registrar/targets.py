@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from engine.boundary import Flow
 from engine.here import Here
+from engine.registrar import gruu
 from engine.registrar.binding import NO_KEY, Binding, aor_of, is_elsewhere
 from engine.registrar.bindings import Bindings
 from engine.registrar.facing import Facing
@@ -60,7 +61,7 @@ class Targets:
                     raise SipError("flow token in a Request-URI that comes from no node", 403)
                 return self._by_contact(token)
         if not is_token(popped):
-            return None
+            return self._by_gruu(request.uri) if from_node and gruu.PARAM in request.uri else None
         token = self._tokens.open(popped or b"")
         # Within its call a token serves both sides; else it would let any agent reach any other one unasked.
         if not from_node and (not token.call or not request.to.tag or token.call != digest_of(request.call_id)):
@@ -82,9 +83,21 @@ class Targets:
             if interface is not None and interface.transport not in _WEB:
                 return None
         flow = self._flow(binding, token)
-        if binding is not None and not token.call and self._facing.shown(binding.contact, flow) == uri:
-            uri = binding.contact  # what was stripped for the node's sake
+        if binding is not None:
+            stripped = not token.call and self._facing.shown(binding.contact, flow) == uri
+            if stripped or gruu.names(uri, binding):
+                uri = binding.contact
         return Target(flow, token.key, uri)
+
+    def _by_gruu(self, text: bytes) -> Target | None:
+        """A node asks for one instance; of users of other domains nothing is known here."""
+        uri = parse_uri(text)
+        binding = gruu.find_instance(self._bindings, uri)
+        if binding is not None:
+            return Target(self._flow(binding, FlowToken(binding.key)), binding.key, binding.contact)
+        if self._here.interface_of(uri) is not None:
+            raise SipError("GRUU of an instance that is not registered", 480)  # RFC 5627 §5.1
+        return None
 
     def _flow(self, binding: Binding | None, token: FlowToken) -> Flow:
         """The live flow: the binding's, which has moved with its agent, else the one in the token."""
