@@ -215,7 +215,7 @@ class Edge:
         """Answer without a transaction: nothing of a refused request is kept."""
         source = f"{flow.peer[0]}:{flow.peer[1]}"
         method = request.method.decode("ascii", "replace")
-        if request.method == b"ACK" or "via" not in request.names:
+        if request.method == b"ACK" or not request.has("via"):
             self._out.append(MessageDropped(source, error.why))
             return
         self._out.append(RequestRefused(source, method, error.status, error.why))

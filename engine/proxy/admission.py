@@ -72,7 +72,7 @@ class Admission:
         core = self._core
         request = transaction.request
         self._count_hops(request)
-        if "proxy-require" in request.names:
+        if request.has("proxy-require"):
             tags = b", ".join(request.values("proxy-require"))
             raise RefusalError(420, "Proxy-Require", b"Unsupported: " + tags)  # §16.3 step 5: we know no extension
         routed = take_routes(request, core.here)
@@ -92,7 +92,7 @@ class Admission:
             return
         if self._answered_here(transaction, now):
             return
-        if "route" in request.names:
+        if request.has("route"):
             raise RefusalError(403, "pre-loaded Route to elsewhere")  # else anyone could send through us to anyone
         self._check_room(request)
         if request.method == b"REGISTER":
@@ -125,13 +125,13 @@ class Admission:
     def _check_way(self, request: Request, routed: Routed, in_dialog: bool) -> None:
         """A request within a dialog, or from a node, must name its way: a Route of ours, or a node's address."""
         uri = parse_uri(request.uri)
-        if "route" not in request.names and self._core.here.interface_of(uri) is not None:
+        if not request.has("route") and self._core.here.interface_of(uri) is not None:
             if in_dialog:
                 raise SipError("in-dialog request whose target is this edge", 481)
             raise SipError("a node asks for a user whom this edge does not know", 404)
         if in_dialog and not routed.popped:
             at_node = self._core.pool.at((uri.host_text, port_of(uri))) is not None
-            if "route" in request.names or not at_node:
+            if request.has("route") or not at_node:
                 raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
 
     def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:

@@ -262,7 +262,7 @@ class ResponseContext(Timed):
 
     def _breadth(self, branches: int) -> int | None:
         """The Max-Breadth of each branch of a fork (RFC 5393 §5.3.3), None where it stays as it came."""
-        if branches == 1 and "max-breadth" not in self.request.names:
+        if branches == 1 and not self.request.has("max-breadth"):
             return None
         value = self.request.get("max-breadth") or b""
         breadth = int(value) if value.isdigit() and len(value) < 10 else _DEFAULT_BREADTH

@@ -26,11 +26,14 @@ def note_source(request: Request, flow: Flow) -> Flow:
     params = via.params
     asked = b"rport" in params
     if asked or via.host.decode("ascii").strip("[]").lower() != host:
-        value = next(iter(request.values("via")))
+        value = request.first("via")
         params = params.copy()
         if asked and params[b"rport"] is None:
-            params[b"rport"] = b"%d" % port
-            value = _RPORT.sub(b";rport=%d" % port, value, count=1)
+            params[b"rport"] = digits = b"%d" % port
+            if value.endswith(b";rport"):
+                value += b"=" + digits
+            else:
+                value = _RPORT.sub(b";rport=" + digits, value, count=1)
         if b"received" not in params:
             params[b"received"] = received = host.encode("ascii", "replace")
             value += b";received=" + received
@@ -44,7 +47,7 @@ def loop_key(request: Request) -> int:
     """A number over what decides where the request goes (RFC 5393 §4.2.1)."""
     key = crc32(request.uri)
     for name in _ROUTING:
-        if name in request.names:
+        if request.has(name):
             key = crc32(b"\n".join(request.all(name)), key)
     return key
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from engine.boundary import Flow
 from engine.here import Here
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
-from engine.sip.uri import parse_uri
+from engine.sip.uri import SipUri, parse_uri
+
+# As ``Here.record_route`` writes it. The tag says nothing of the way, and without it the URI is one of few.
+_TAGGED = re.compile(rb"<([^<>]+);ftag=[A-Za-z0-9\-_.!~*'()+]++>")
 
 
 class Routed(NamedTuple):
@@ -35,16 +39,15 @@ def take_routes(request: Request, here: Here) -> Routed:
         # Only a strict router puts a Record-Route value of ours there (§16.4, second paragraph).
         uri = parse_uri(request.uri)
         ours = here.interface_of(uri)
-        if ours is not None and b"lr" in uri.params and "route" in request.names:
+        if ours is not None and b"lr" in uri.params and request.has("route"):
             routes = request.values("route")
             request.uri = parse_name_addr(routes[-1], "Route").uri
             request.remove("route")
             for value in routes[:-1]:
                 request.append("route", b"Route: " + value)
             popped, interface, user = 1, ours.name, uri.user
-    while "route" in request.names:
-        route = request.values("route")[0]
-        uri = parse_uri(parse_name_addr(route, "Route").uri)
+    while request.has("route"):
+        uri = _uri_of(request.first("route"))
         mine = here.interface_of(uri)
         if mine is None:
             break
@@ -54,15 +57,20 @@ def take_routes(request: Request, here: Here) -> Routed:
     return Routed(popped, interface, user)
 
 
+def _uri_of(route: bytes) -> SipUri:
+    tagged = _TAGGED.fullmatch(route)
+    return parse_uri(parse_name_addr(route, "Route").uri if tagged is None else tagged[1])
+
+
 def next_hop(request: Request, here: Here, leave_by: str) -> Flow:
     """Where this request goes, by its topmost Route or else its Request-URI.
 
     A topmost Route without ``lr`` makes us write for a strict router (§16.6 step 6): it becomes the Request-URI,
     and the Request-URI the last Route.
     """
-    if "route" not in request.names:
+    if not request.has("route"):
         return here.flow_to(parse_uri(request.uri), leave_by)
-    top = parse_name_addr(request.values("route")[0], "Route").uri
+    top = parse_name_addr(request.first("route"), "Route").uri
     uri = parse_uri(top)
     if b"lr" not in uri.params:
         request.pop_value("route")

@@ -17,7 +17,7 @@ _DELTA = re.compile(rb"[0-9]{1,9}(?=[ \t]*(?:;|$))")
 
 def raise_session_interval(request: Request, least_s: int) -> None:
     """Raise Session-Expires, and Min-SE where there is one, to ``least_s``."""
-    if request.method not in _METHODS or "session-expires" not in request.names:
+    if request.method not in _METHODS or not request.has("session-expires"):
         return
     for name, title in (("session-expires", b"Session-Expires: "), ("min-se", b"Min-SE: ")):
         value = request.get(name)

@@ -53,7 +53,7 @@ class Targets:
         SipError
             403 where the token is not ours, or not the sender's; 430 where its flow is gone (RFC 5626 §5.3).
         """
-        if PREFIX in request.uri and "route" not in request.names:
+        if PREFIX in request.uri and not request.has("route"):
             uri = parse_uri(request.uri)
             if is_token(uri.user) and self._here.interface_of(uri) is not None:
                 token = self._tokens.open(uri.user or b"")

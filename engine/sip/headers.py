@@ -18,10 +18,9 @@ _VIA = re.compile(
     TOKEN + SWS + rb"/" + SWS + TOKEN + SWS + rb"/" + SWS + rb"(" + TOKEN + rb")[ \t]++"
     rb"(" + HOST + rb")" + SWS + rb"(?::" + SWS + rb"([0-9]{1,5}))?" + SWS + rb"(" + PARAMS + rb")"
 )
-# The form that nearly all have: a branch, and then at most an empty rport. Half the time.
-_USUAL_VIA = re.compile(
-    rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?;branch=(" + TOKEN + rb")(;rport)?"
-)
+# The form that nearly all have: a branch, and then at most an empty rport. What stands before is one of few.
+_USUAL_SENT = re.compile(rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?")
+_USUAL_BRANCH = re.compile(rb"(" + TOKEN + rb")(;rport)?")
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT, display-name = *(token LWS) / quoted-string. UTF-8 without
 # quotes is tolerated in a display name, a comma is not (RFC 4475 §3.1.2.15).
 _NAME_ADDR = re.compile(
@@ -79,27 +78,47 @@ class CSeq(NamedTuple):
 
 
 def parse_via(value: bytes) -> Via:
-    params: dict[bytes, bytes | None]
-    match = _USUAL_VIA.fullmatch(value)
-    if match is not None:
-        transport, host, digits, branch, rport = match.groups()
-        params = {b"branch": branch, b"rport": None} if rport else {b"branch": branch}
-    else:
-        match = _VIA.fullmatch(value)
-        if match is None:
-            raise SipError("malformed Via")
-        transport, host, digits, text = match.groups()
-        transport, params = transport.upper(), parse_params(text)
-    if digits is None:
-        return Via(transport, host, None, params)
-    port = int(digits)
-    if not 0 < port <= 65_535:
+    start, mark, rest = value.partition(b";branch=")
+    usual = _USUAL_BRANCH.fullmatch(rest) if mark and len(start) <= 64 else None
+    sent = _remembered_sent(start) if usual is not None else None
+    if usual is not None and sent is not None:
+        branch, rport = usual.groups()
+        transport, host, port = sent
+        return Via(transport, host, port, {b"branch": branch, b"rport": None} if rport else {b"branch": branch})
+    match = _VIA.fullmatch(value)
+    if match is None:
+        raise SipError("malformed Via")
+    transport, host, digits, text = match.groups()
+    return Via(transport.upper(), host, _port(digits), parse_params(text))
+
+
+def _read_sent(start: bytes) -> tuple[bytes, bytes, int | None] | None:
+    """Transport, host and port of a Via of the usual form; None where it is of another one."""
+    match = _USUAL_SENT.fullmatch(start)
+    return None if match is None else (match[1], match[2], _port(match[3]))
+
+
+_remembered_sent = lru_cache(maxsize=4096)(_read_sent)
+
+
+def _port(digits: bytes | None) -> int | None:
+    port = None if digits is None else int(digits)
+    if port is not None and not 0 < port <= 65_535:
         raise SipError("malformed Via: port")
-    return Via(transport, host, port, params)
+    return port
 
 
 def parse_name_addr(value: bytes, name: str = "address") -> NameAddr:
-    """Parse one name-addr or addr-spec with its parameters; ``name`` is the header's, for the error."""
+    """Parse one name-addr or addr-spec with its parameters; ``name`` is the header's, for the error.
+
+    The result is shared between calls: don't change its ``params``.
+    """
+    # A call shows the same From and To in all its messages. A long one is not remembered, so that strangers can't
+    # fill the memory.
+    return _remembered_name_addr(value, name) if len(value) <= 128 else _read_name_addr(value, name)
+
+
+def _read_name_addr(value: bytes, name: str) -> NameAddr:
     match = _USUAL_ADDR.fullmatch(value)
     if match is not None:
         display, uri, tag = match.groups()
@@ -116,6 +135,9 @@ def parse_name_addr(value: bytes, name: str = "address") -> NameAddr:
     if table.get(b"tag", b"") is None:
         raise SipError(f"malformed {name}: empty tag")  # tag-param = "tag" EQUAL token
     return NameAddr(display.strip(), uri, table)
+
+
+_remembered_name_addr = lru_cache(maxsize=4096)(_read_name_addr)
 
 
 def parse_cseq(value: bytes) -> CSeq:

@@ -4,11 +4,15 @@ A message is its start line, its header lines as they came (``lines``, byte for 
 canonical name of each beside it (``names``), and its body. Reading a header parses it, once; forwarding a message
 copies two lists, changes the few lines that a proxy must change, and joins. So what no one touches goes out as it
 came in, as RFC 3261 §16.6 step 1 asks.
+
+A device writes the same headers in the same order again and again. What follows from the names alone is found once
+and kept as the ``Layout`` that such messages share.
 """
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Self
 
 from engine.sip.errors import SipError
@@ -65,7 +69,7 @@ _REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([^ \t\r\n]+) (?i:SIP)/([0-9]+\.
 _STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: ([^\r\n]*))?")
 _LINE_BREAK = re.compile(rb"\r\n(?![ \t])")  # not one that folds a header
 # Looking for an octet's number in bytes costs a tenth of looking for bytes in bytes.
-_LF, _COLON, _COMMA = b"\n:,"
+_CR, _LF, _COLON, _COMMA = b"\r\n:,"
 _METHOD_GUESS = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
 
 
@@ -81,15 +85,42 @@ def canonical_name(raw: bytes) -> str:
     return name
 
 
+class Layout:
+    """The header names of messages as they come in: which line is which, and where its value begins."""
+
+    __slots__ = ("first", "flaw", "names", "starts")
+
+    def __init__(self, names: list[str], starts: list[int]) -> None:
+        self.names = names
+        self.starts = starts
+        self.first = {name: index for index, name in reversed([*enumerate(names)])}
+        self.flaw: str | None = None  # what is wrong with these names ("" if nothing), once validation has looked
+
+
+def _read_layout(raw_names: bytes) -> Layout | None:
+    """The layout of lines that start with these names, a colon behind each; None where one is a fold's."""
+    raw = raw_names.split(b":")[:-1]
+    if any(name[:1] in (b" ", b"\t") for name in raw):
+        return None
+    return Layout([canonical_name(name) for name in raw], [len(name) + 1 for name in raw])
+
+
+_remembered_layout = lru_cache(maxsize=512)(_read_layout)
+# That of a longer head is not remembered, so that strangers can't fill the memory.
+_REMEMBERED_LINES: Final = 40
+_REMEMBERED_BYTES: Final = 4096
+
+
 class Message:
     """What requests and responses share: the list of header lines and the ways to read and change it."""
 
-    __slots__ = ("_call_id", "_cseq", "_from", "_to", "_via", "body", "lines", "names")
+    __slots__ = ("_call_id", "_cseq", "_from", "_to", "_via", "body", "layout", "lines", "names")
 
     def __init__(self, names: list[str], lines: list[bytes], body: bytes = b"") -> None:
         self.names = names
         self.lines = lines
         self.body = body
+        self.layout: Layout | None = None  # as long as ``names`` are as they came
         self._via: Via | None = None
         self._call_id: bytes | None = None
         self._cseq: CSeq | None = None
@@ -100,22 +131,27 @@ class Message:
 
     def get(self, name: str) -> bytes | None:
         """The value of the first header of this name, unfolded and stripped; None where there is none."""
-        try:
-            line = self.lines[self.names.index(name)]
-        except ValueError:
-            return None
-        if _LF in line:  # _value() in place: this is the busiest line of a proxy
-            line = unfold(line)
-        return line.partition(b":")[2].strip(b" \t")
+        layout = self.layout
+        if layout is not None:
+            index = layout.first.get(name, -1)
+            return None if index < 0 else self.lines[index][layout.starts[index] :].strip(b" \t")
+        return _value(self.lines[self.names.index(name)]) if name in self.names else None
 
     def all(self, name: str) -> list[bytes]:
         """The value of each header line of this name, in order, lists not split."""
         found: list[bytes] = []
+        if not self.has(name):
+            return found
         index = -1
         for _ in range(self.names.count(name)):
             index = self.names.index(name, index + 1)
             found.append(_value(self.lines[index]))
         return found
+
+    def first(self, name: str) -> bytes:
+        """The first value of this header, before a comma where its line has several; empty where there is none."""
+        value = self.get(name) or b""
+        return next(split_commas(value)) if _COMMA in value else value
 
     def values(self, name: str) -> list[bytes]:
         """Each value of this header, in order: lines joined, lists split at commas."""
@@ -123,6 +159,10 @@ class Message:
         for value in self.all(name):
             found.extend(_split(value))
         return found
+
+    def has(self, name: str) -> bool:
+        """Whether there is a header of this name."""
+        return name in self.names if self.layout is None else name in self.layout.first
 
     def count(self, name: str) -> int:
         return self.names.count(name)
@@ -138,8 +178,7 @@ class Message:
     def via(self) -> Via:
         """The top Via."""
         if self._via is None:
-            value = self.get("via") or b""
-            self._via = parse_via(next(split_commas(value)) if _COMMA in value else value)
+            self._via = parse_via(self.first("via"))
         return self._via
 
     @property
@@ -168,7 +207,7 @@ class Message:
         A request that was answered is kept for 32 s to know its repetitions by, and they need no header of it.
         """
         self._call_id = self.call_id
-        self.names, self.lines, self.body = [], [], b""
+        self.names, self.lines, self.body, self.layout = [], [], b"", None
         self._via = self._cseq = self._from = self._to = None
 
     def set(self, name: str, line: bytes) -> None:
@@ -232,10 +271,14 @@ class Message:
         line = self.lines[index]
         if _COMMA in line:
             value = b", ".join([value, *_split(_value(line))[1:]])
+        if self.layout is not None and self.layout.starts[index] != len(b"Via:"):
+            self.layout = None  # it came in the compact form, say
         self.lines[index] = b"Via: " + value
         self._via = parsed
 
     def _forget(self, name: str) -> None:
+        """The lines are about to change: let go of what was found out of them."""
+        self.layout = None
         if name == "via":
             self._via = None
         elif name == "to":
@@ -357,13 +400,25 @@ def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
     if breaks > header_lines:
         raise SipError("too many header lines")
     # Others take a CR or LF alone for the end of a line and would see headers that we don't; §25.1 forbids both.
-    bare_break = head.count(b"\n") != breaks or head.count(b"\r") != breaks
+    text = b"".join(lines)
+    bare_break = _CR in text or _LF in text
     start = lines.pop(0)
-    # The usual message: no fold, every name known. The rest takes the slow way.
-    names = [_CANONICAL.get(line.partition(b":")[0], "") for line in lines if _COLON in line]
-    if "" in names or len(names) != breaks:
+    raw_names = b"".join([line[: line.find(b":") + 1] for line in lines])
+    usual = breaks <= _REMEMBERED_LINES and len(head) <= _REMEMBERED_BYTES
+    layout = _remembered_layout(raw_names) if usual else _read_layout(raw_names)
+    if layout is not None and len(layout.names) == breaks:  # else a line has no colon
+        names = layout.names.copy()
+    else:
+        layout = None
         start, *lines = _LINE_BREAK.split(head)
         names = [canonical_name(line.partition(b":")[0]) if _COLON in line else "" for line in lines]
+    message = _begin(start, names, lines, bare_break)
+    message.layout = layout
+    return message
+
+
+def _begin(start: bytes, names: list[str], lines: list[bytes], bare_break: bool) -> Request | Response:
+    """A message that begins with this line."""
     match = _REQUEST_LINE.fullmatch(start)
     if match is not None:
         method, uri, version = match.groups()

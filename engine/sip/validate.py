@@ -41,7 +41,7 @@ def validate_request(request: Request) -> None:
     value = request.get("max-forwards")
     if value is not None:
         parse_number(value, "Max-Forwards", 255)
-    if "route" in request.names:
+    if request.has("route"):
         for value in request.all("route"):
             for route in split_commas(value):
                 if _PLAIN_ADDR.fullmatch(route) is None:
@@ -58,16 +58,15 @@ def validate_response(response: Response) -> None:
 
 def _check_headers(message: Message) -> None:
     """Each header that must be there once is, none has a malformed name, and those needed everywhere parse."""
-    names = message.names
-    unique = set(names)
-    if not unique >= _NEEDED:
-        raise SipError(", ".join(sorted(_NEEDED - unique)) + " missing")
-    if len(unique) != len(names):
-        for name in _SINGLE:
-            if names.count(name) > 1:
-                raise SipError(f"{name} repeated")
-    if not unique <= USUAL_NAMES and not all(map(_NAME.fullmatch, unique)):
-        raise SipError("malformed header name")
+    layout = message.layout
+    if layout is None:
+        flaw = _flaw(message.names)
+    elif layout.flaw is None:
+        flaw = layout.flaw = _flaw(layout.names)
+    else:
+        flaw = layout.flaw
+    if flaw:
+        raise SipError(flaw)
     if _CALL_ID.fullmatch(message.call_id) is None:
         raise SipError("malformed Call-ID")
     message.via  # noqa: B018 - parsed for their errors
@@ -75,8 +74,22 @@ def _check_headers(message: Message) -> None:
     message.to  # noqa: B018
 
 
+def _flaw(names: list[str]) -> str:
+    """What is wrong with the headers of a message by their names alone, in words; "" for nothing."""
+    unique = set(names)
+    if not unique >= _NEEDED:
+        return ", ".join(sorted(_NEEDED - unique)) + " missing"
+    if len(unique) != len(names):
+        for name in _SINGLE:
+            if names.count(name) > 1:
+                return f"{name} repeated"
+    if not unique <= USUAL_NAMES and not all(map(_NAME.fullmatch, unique)):
+        return "malformed header name"
+    return ""
+
+
 def _check_contacts(request: Request) -> None:
-    if "expires" in request.names:
+    if request.has("expires"):
         parse_number(request.get("expires") or b"", "Expires", 2**32 - 1)
     for contact in request.values("contact"):
         if _PLAIN_ADDR.fullmatch(contact) is not None:

@@ -64,7 +64,7 @@ def trying(request: Request, headers: Block) -> Response:
     """A 100 as FreeSWITCH sends it: for the next hop alone, so with the top Via alone."""
     names = ["via", "from", "to", "call-id", "cseq"]
     lines = [line_of(request, name) for name in names]
-    lines[0] = b"Via: " + next(iter(request.values("via")))
+    lines[0] = b"Via: " + request.first("via")
     return Response(
         100,
         REASONS[100],

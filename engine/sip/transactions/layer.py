@@ -166,5 +166,4 @@ def server_key(request: Request, method: bytes = b"") -> ServerKey:
     # response sent; Call-ID and CSeq make a mistake of that kind harmless).
     to_tag = b"" if method == b"INVITE" else request.to.tag
     number = b"%d" % request.cseq.number
-    top = next(iter(request.values("via")))
-    return (request.uri, to_tag, request.from_.tag, request.call_id, number, top, method)
+    return (request.uri, to_tag, request.from_.tag, request.call_id, number, request.first("via"), method)

@@ -6,8 +6,7 @@ that two states share goes on when one follows the other; any other timer of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final
 
 # States
 CALLING: Final = "calling"
@@ -38,25 +37,33 @@ TIME_OUT: Final = "tell the user: time-out"
 REPORT: Final = "tell the user: unreachable"
 
 
-class Step(NamedTuple):
+# Timers at whose end nothing is sent or told: until then repetitions are absorbed.
+_ABSORBING: Final = frozenset("DIJKLM")
+
+
+class Step:
     """Where an event leads, and what is done."""
 
-    state: str
-    actions: tuple[str, ...] = ()
+    __slots__ = ("actions", "state")
+
+    def __init__(self, state: str, actions: tuple[str, ...] = ()) -> None:
+        self.state = state
+        self.actions = actions
 
 
-class State(NamedTuple):
+class State:
     """One state: its timers by RFC 3261 letter ("" for none), and what each event does; others do nothing."""
 
-    on: Mapping[str, Step]
-    resend: str = ""
-    expire: str = ""
+    __slots__ = ("absorbs", "expire", "on", "resend")
+
+    def __init__(self, on: dict[str, Step], resend: str = "", expire: str = "") -> None:
+        self.on = on
+        self.resend = resend
+        self.expire = expire
+        self.absorbs = expire in _ABSORBING
 
 
-Table = Mapping[str, State]
-
-ABSORBING: Final = frozenset("DIJKLM")
-"""Timers at whose end nothing is sent or told: until then repetitions are absorbed."""
+Table = dict[str, State]
 
 # §17.1.1 figure 5, with ACCEPTED of RFC 6026 §7.2
 INVITE_CLIENT: Final[Table] = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from engine.boundary import NEVER, Flow, Send
@@ -92,16 +91,15 @@ class _Transaction(Timed):
         else:
             self._arm()
 
-    @property
-    def _steps(self) -> Mapping[str, Step]:
-        """What can happen now; nothing once the transaction has ended."""
+    def _leads_to(self, event: str) -> Step | None:
+        """What this event would do now; nothing once the transaction has ended."""
         state = self._table.get(self.state)
-        return {} if state is None else state.on
+        return None if state is None else state.on.get(event)
 
     def step(self, event: str, now: float, response: Response | None = None) -> bool:
         """Let one event happen; False where this state has no use for it."""
         before = self.state
-        step = self._steps.get(event)
+        step = self._leads_to(event)
         if step is None:
             return False
         if step.state != before:
@@ -123,7 +121,7 @@ class _Transaction(Timed):
             self._forget()
             return
         entered = self._table[state]
-        if entered.expire in tables.ABSORBING and self.durations.expire[entered.expire] > 0.0:
+        if entered.absorbs and self.durations.expire[entered.expire] > 0.0:
             self._resend_at = NEVER
             self._expire_at = now + self.durations.expire[entered.expire]
             self._layer.timers.arm_loosely(self, self._expire_at)
@@ -288,7 +286,8 @@ class ServerTransaction(_Transaction):
     @property
     def takes_success(self) -> bool:
         """Whether a 2xx would go out: none has failed it, and it lives."""
-        return tables.FINAL in self._steps or tables.SUCCESS in self._steps
+        event = tables.FINAL if self._table is tables.NON_INVITE_SERVER else tables.SUCCESS
+        return self._leads_to(event) is not None
 
     def respond(self, response: Response, now: float) -> None:
         """Send a response; one that this state has no use for (a second final one, say) is dropped (§17.2.1)."""
@@ -328,7 +327,7 @@ _ACK_COPIES = frozenset(("from", "call-id", "route"))
 def ack_of(invite: Request, response: Response) -> Request:
     """The ACK of a client transaction to a final response other than 2xx (§17.1.1.3)."""
     names: list[str] = ["via"]
-    lines: list[bytes] = [b"Via: " + _top_via_value(invite)]
+    lines: list[bytes] = [b"Via: " + invite.first("via")]
     for name, line in zip(invite.names, invite.lines, strict=True):
         if name in _ACK_COPIES:
             names.append(name)
@@ -342,7 +341,7 @@ def ack_of(invite: Request, response: Response) -> Request:
 def cancel_of(invite: Request, *extra: bytes) -> Request:
     """The CANCEL of a request sent before (§9.1); ``extra`` lines, such as Reason, are added."""
     names: list[str] = ["via"]
-    lines: list[bytes] = [b"Via: " + _top_via_value(invite)]
+    lines: list[bytes] = [b"Via: " + invite.first("via")]
     for name, line in zip(invite.names, invite.lines, strict=True):
         if name in _ACK_COPIES or name == "to":
             names.append(name)
@@ -350,7 +349,3 @@ def cancel_of(invite: Request, *extra: bytes) -> Request:
     names += ["cseq", "max-forwards", *["reason"] * len(extra), "content-length"]
     lines += [b"CSeq: %d CANCEL" % invite.cseq.number, b"Max-Forwards: 70", *extra, b"Content-Length: 0"]
     return Request(b"CANCEL", invite.uri, names, lines)
-
-
-def _top_via_value(request: Request) -> bytes:
-    return next(iter(request.values("via")))

@@ -20,7 +20,7 @@ def note_source(request: Request, flow: Flow) -> Flow:
     asked = b"rport" in via.params
     differs = via.host.decode("ascii").strip("[]").lower() != host
     if asked or differs:
-        value = next(iter(request.values("via")))
+        value = request.first("via")
         if asked and via.params[b"rport"] is None:
             start, _, end = value.partition(_ASKED)
             value = start + _ASKED + b"=%d" % port + end
