@@ -15,6 +15,7 @@ from sim.agents.phones import PhonesConfig
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Load, Traffic
 from sim.host import Birth
+from sim.nodes import node_host
 from sim.part import Maker, Part
 from topologies import Topology
 from topologies.clients import Client
@@ -58,6 +59,8 @@ def _phones(
 ) -> PhonesConfig:
     client = topology.clients[name]
     edge_name, entry = topology.entry(name)
+    servers = [(node_host(topology, node), topology.nodes[node].port) for node in client.nodes]
+    turn = client.users.names.index(users[0]) % len(servers) if servers else 0
     share, retry_s = client.refresh_share, client.retry_s
     keep_alive = client.keep_alive
     return PhonesConfig(
@@ -69,7 +72,9 @@ def _phones(
             port=port,
             listens=client.listens,
         ),
-        server=topology.server(name),
+        server=servers[turn] if servers else topology.server(name),
+        other_servers=(*servers[turn + 1 :], *servers[:turn]),
+        media=client.media,
         domain=next(iter(topology.edges[edge_name].domains), entry.public_host),
         users=users,
         password=client.password,

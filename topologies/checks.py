@@ -143,6 +143,13 @@ def _entries(topology: Topology) -> Iterator[Problem]:
     for name, client in topology.clients.items():
         if client.balancer is not None:
             continue  # see middlebox_checks
+        for position, node in enumerate(client.nodes):
+            where: Path = ("clients", name, "nodes", position)
+            if node not in topology.nodes:
+                yield Problem(where, f"there is no node {node!r}", did_you_mean(node, topology.nodes))
+            elif topology.nodes[node].transport != client.transport:
+                what = f"{node} speaks {topology.nodes[node].transport}, {name} {client.transport}"
+                yield Problem(where, what, "give both the same transport")
         edge_name = client.edge or next(iter(topology.edges))
         if edge_name not in topology.edges:
             what = f"there is no edge {edge_name!r}"

@@ -8,6 +8,7 @@ import typer
 
 from lab.cli.certificate import certificate
 from lab.cli.check import check
+from lab.cli.designs import designs
 from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
 from lab.cli.plan import plan
@@ -53,4 +54,5 @@ app.command()(serve)
 app.command()(check)
 app.command()(certificate)
 app.command()(plan)
+app.command()(designs)
 app.add_typer(nodes, name="nodes")

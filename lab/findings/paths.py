@@ -21,7 +21,9 @@ def graph(topology: Topology) -> nx.DiGraph[str]:
     ways: nx.DiGraph[str] = nx.DiGraph()
     ways.add_node(_NODES)
     for name, client in topology.clients.items():
-        if client.balancer is None:
+        if client.nodes:
+            ways.add_edges_from((name, node) for node in client.nodes)
+        elif client.balancer is None:
             ways.add_edge(name, topology.entry(name)[0])
         else:
             ways.add_edge(name, client.balancer)

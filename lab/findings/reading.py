@@ -14,7 +14,11 @@ def candidates(config: EdgeConfig, policy: Policy) -> list[NodeConfig]:
 
 def callers_of(topology: Topology, edge_name: str) -> frozenset[str]:
     """The clients that talk to an edge."""
-    return frozenset(name for name in topology.clients if topology.entry(name)[0] == edge_name)
+    return frozenset(
+        name
+        for name, client in topology.clients.items()
+        if not client.nodes and topology.entry(name)[0] == edge_name
+    )
 
 
 def granted_s(topology: Topology, config: EdgeConfig) -> float:

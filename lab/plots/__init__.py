@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from lab.plots.blocking import draw_blocking
     from lab.plots.comparison import draw_comparison
+    from lab.plots.designs import draw_designs
     from lab.plots.ecdf import draw_ecdf
     from lab.plots.graph import draw_topology, ways_of
     from lab.plots.heat import draw_heat_map
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "draw_blocking": "blocking",
     "draw_comparison": "comparison",
+    "draw_designs": "designs",
     "draw_ecdf": "ecdf",
     "draw_heat_map": "heat",
     "draw_ladder": "ladder",
@@ -37,6 +39,7 @@ _HOMES: Final = {
 __all__ = [
     "draw_blocking",
     "draw_comparison",
+    "draw_designs",
     "draw_ecdf",
     "draw_heat_map",
     "draw_ladder",

@@ -26,6 +26,7 @@ class Dialog:
         "remote_tag",
         "remote_target",
         "routes",
+        "stays",
     )
 
     def __init__(
@@ -41,6 +42,7 @@ class Dialog:
         self._to_line = peer_line
         self._call_id_line = call_id_line
         self._flow = flow
+        self.stays = False  # requests keep to the flow, for the remote target is behind a NAT
         self.routes = routes
         self.remote_target = remote_target
         self.local_tag = b""
@@ -85,7 +87,7 @@ class Dialog:
     def flow(self) -> Flow:
         """Where the next request goes: to the first route, else to the remote target (§12.2.1.1)."""
         flow = self._flow
-        if flow.stream:
+        if flow.stream or self.stays:
             return flow
         uri = parse_name_addr(self.routes[0]).uri if self.routes else self.remote_target
         return Flow(flow.interface, address_of(uri))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _STATIC = {b"0": b"PCMU/8000", b"3": b"GSM/8000", b"8": b"PCMA/8000", b"9": b"G722/8000", b"18": b"G729/8000"}
 
@@ -31,6 +31,20 @@ def read_audio(body: bytes) -> Audio | None:
             if payload in encodings:
                 encodings[payload] = encoding.strip()
     return Audio(protocol, encodings) if protocol else None
+
+
+def unfit(body: bytes, takes: Literal["any", "rtp", "webrtc"]) -> int:
+    """The status with which a client refuses an offer that it cannot take (S9), 0 where it can.
+
+    A softphone that only knows plain RTP says 488 Not Acceptable Here, JsSIP 603 (Failed to get local SDP).
+    """
+    audio = read_audio(body)
+    if audio is None or takes == "any":
+        return 0
+    webrtc = audio.protocol.endswith(b"SAVPF")
+    if takes == "rtp":
+        return 488 if webrtc else 0
+    return 0 if webrtc else 603
 
 
 def phone_description(host: str, port: int) -> bytes:

@@ -123,6 +123,7 @@ class CalleeLeg(Leg):
             return
         try:
             dialog = Dialog.of_caller(response, self.target.flow)
+            dialog.stays = self.target.natted
             flow = dialog.flow()
             number = response.cseq.number
             contact = self._place.own_contact

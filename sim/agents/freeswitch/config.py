@@ -32,6 +32,9 @@ class FreeSwitchConfig:
     password: str = "1234"
     auth: bool = True  # whether INVITE is challenged; REGISTER always is
     trusted: tuple[str, ...] = ()  # IP addresses that are never challenged: the edges (apply-inbound-acl)
+    # A private Contact from elsewhere is taken for a NAT's work, and the user is called where it registered from
+    # (apply-nat-acl nat.auto, as the example configuration has it).
+    detects_nat: bool = True
     media_webrtc: bool = False  # every call that it makes offers browser media
     version: Literal["1.10.12", "1.11.2"] = "1.10.12"
     max_sessions: int = 1000

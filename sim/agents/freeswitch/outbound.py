@@ -33,6 +33,7 @@ class Target(NamedTuple):
     routes: tuple[bytes, ...]
     flow: Flow
     webrtc: bool = False
+    natted: bool = False  # all requests of the call go where the first one went, whatever the Contact says
 
 
 def target_of(node: Node, user: str, binding: Binding) -> Target:
@@ -54,7 +55,8 @@ def target_of(node: Node, user: str, binding: Binding) -> Target:
         name = next((place for place, known in node.places.items() if known.interface.reliable), name)
     hop = binding.paths[0] if binding.paths else binding.contact
     routes = tuple(b"<" + path + b">" for path in binding.paths)
-    return Target(user.encode(), binding.contact, routes, Flow(name, address_of(hop)), webrtc)
+    peer = address_of(hop) if binding.received is None else binding.received
+    return Target(user.encode(), binding.contact, routes, Flow(name, peer), webrtc, binding.received is not None)
 
 
 def target_of_bridge(dial_string: str, interface: str) -> Target:

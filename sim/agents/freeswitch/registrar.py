@@ -5,10 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from engine.boundary import Address
+from engine.here import port_of
+from engine.nat import is_private
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.transactions import ServerTransaction
+from engine.sip.uri import parse_uri
 from sim.agents.freeswitch.authenticator import CHALLENGED, FORBIDDEN
 from sim.agents.freeswitch.registrations import Binding
 from sim.agents.messages import EMPTY, Block, block, reply
@@ -65,10 +69,18 @@ def _change(node: Node, transaction: ServerTransaction, user: str, now: float) -
     config = node.config
     paths = tuple(parse_name_addr(value, "Path").uri for value in request.values("path"))
     expires_at = now + config.force_expires_s + config.late_margin_s
-    binding = Binding(contact.uri, paths, transaction.flow.interface, expires_at, config.name)
+    peer = transaction.flow.peer
+    received = peer if config.detects_nat and not paths and _behind_nat(contact.uri, peer) else None
+    binding = Binding(contact.uri, paths, transaction.flow.interface, expires_at, config.name, received)
     node.registrations.save(user, binding)
     node.pings.watch(user, now)
     node.out.append(BindingStored(config.name, user, contact.uri.decode("utf-8", "replace")))
+
+
+def _behind_nat(contact: bytes, peer: Address) -> bool:
+    """Whether a Contact is private, and not where the request came from."""
+    uri = parse_uri(contact)
+    return is_private(uri.host_text) and (uri.host_text, port_of(uri)) != peer
 
 
 def _remove(node: Node, user: str) -> None:

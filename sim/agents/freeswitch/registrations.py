@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from engine.boundary import Address
+
 
 class Binding(NamedTuple):
     """Where one user is reached. ``paths`` are the Path URIs, nearest first; ``interface`` took the REGISTER."""
@@ -13,6 +15,9 @@ class Binding(NamedTuple):
     interface: str
     expires_at: float  # with the late margin, in seconds on the host's clock
     node: str = ""  # whose registrar took it
+    received: Address | None = (
+        None  # where a user behind a NAT registered from; None: the Contact itself is called
+    )
 
 
 class Registrations:

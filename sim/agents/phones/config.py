@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from engine.boundary import Address, Interface
 from engine.config import TimersConfig
@@ -15,6 +16,7 @@ class PhonesConfig:
     name: str
     interface: Interface
     server: Address  # where out-of-dialog requests go: the edge
+    other_servers: tuple[Address, ...] = ()  # taken in turn when a registration fails
     domain: str  # host part of the users' addresses
     users: tuple[str, ...]
     password: str = "1234"
@@ -28,5 +30,6 @@ class PhonesConfig:
     register_spread_s: float = 1.0  # the users' first registrations are spread evenly over so long
     ring_delay_s: float = 0.1  # from an INVITE to its 180, when called
     answer_delay_s: float = 1.0  # from the 180 to the 200, when called
+    media: Literal["any", "rtp", "webrtc"] = "any"  # offers that are taken when called
     media_port: int = 40_000  # written into session descriptions
     timers: TimersConfig = field(default_factory=TimersConfig)

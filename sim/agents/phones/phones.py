@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from random import Random
 
@@ -20,7 +21,7 @@ from sim.agents.phones.keepalive import KeepAlive
 from sim.agents.phones.outgoing import OutgoingCall
 from sim.agents.phones.registration import Registration
 from sim.agents.phones.user import User
-from sim.agents.sdp import phone_description
+from sim.agents.sdp import phone_description, unfit
 from sim.agents.wire import Wire, reliable_among
 
 NOWHERE = -1
@@ -55,6 +56,7 @@ class Phones:
         self._keep_alive = KeepAlive(self, random)
         self._settle()
         self._registrations = [Registration(self, user) for user in self._users.values()]
+        self._servers = deque((config.server, *config.other_servers))
 
     def _settle(self) -> None:
         """Everything in which the client's own address stands."""
@@ -140,6 +142,12 @@ class Phones:
         if self.config.registers:
             for registration, user in zip(self._registrations, self._users.values(), strict=True):
                 registration.move(user, now)
+
+    def next_server(self) -> bool:
+        """Go on to another server; False where that is the first one again, after all have failed."""
+        self._servers.rotate(-1)
+        self.way = Flow(self.config.interface.name, self._servers[0])
+        return self._servers[0] != self.config.server
 
     def unregister_all(self, now: float) -> None:
         """Every user that registers withdraws its registration."""
@@ -252,6 +260,9 @@ class Phones:
                 dialog = Dialog.of_callee(request, tag, transaction.flow)
             except SipError as error:
                 transaction.respond(reply(request, error.status, tag, self.user_agent), now)
+                return
+            if refusal := unfit(request.body, self.config.media):
+                transaction.respond(reply(request, refusal, tag, self.user_agent), now)
                 return
             call = IncomingCall(self, user, transaction, dialog)
             self._calls[request.call_id] = call

@@ -167,6 +167,8 @@ class Registration(Timed):
         phones.out.append(RegistrationFailed(self._user.name, status, reason))
         if not self._withdrawing:
             retry_after_s = phones.dialect.retry_after_s(phones)
+            if phones.config.other_servers and (status == 408 or status >= 500) and phones.next_server():
+                retry_after_s = 0.0
             phones.timers.arm(self, now + retry_after_s)
             if retry_after_s == NEVER or now >= self._registered_until:
                 self._lose(f"{status} {reason}")

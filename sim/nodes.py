@@ -1,0 +1,75 @@
+"""The machines of nodes: modelled FreeSWITCH."""
+
+from __future__ import annotations
+
+import dataclasses
+from random import Random
+
+from engine.boundary import Interface
+from sim.addresses import is_literal
+from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Registrations
+from sim.host import Birth
+from sim.part import Part
+from topologies import Topology
+
+NODE_INTERFACE = "sip"
+
+
+def node_host(topology: Topology, name: str) -> str:
+    """The IP address of a node's model: its own, or one of the loopback network where the topology has a name."""
+    host = topology.nodes[name].host
+    if is_literal(host):
+        return host
+    number = list(topology.nodes).index(name)
+    return f"127.254.{number // 250}.{number % 250 + 1}"
+
+
+def node_part(topology: Topology, name: str, databases: dict[str, Registrations]) -> Part:
+    """One modelled FreeSWITCH; ``databases`` are those that nodes share, by name, made as they are met."""
+    node = topology.nodes[name]
+    model = node.model
+    interface = Interface(
+        name=NODE_INTERFACE, transport=node.transport, host=node_host(topology, name), port=node.port
+    )
+    config = FreeSwitchConfig(
+        name=name,
+        interfaces=(interface,),
+        domain=model.domain or node.host,
+        users=model.users.names,
+        password=model.users.password,
+        auth=model.auth,
+        trusted=_edge_hosts(topology, name) if model.trusts_edges else (),
+        media_webrtc=model.media_webrtc,
+        ping_s=model.ping_s,
+        version=model.version,
+        max_sessions=model.max_sessions,
+        force_expires_s=model.force_expires_s,
+        startup_s=model.startup_s,
+        reply_delay_s=model.reply_delay_s,
+        ring_delay_s=model.ring_delay_s,
+        answer_delay_s=model.answer_delay_s,
+    )
+    up_already = dataclasses.replace(config, startup_s=0.0)
+    shared = None if model.database is None else databases.setdefault(model.database, Registrations())
+    disk = Registrations()
+
+    def make(birth: Birth, rng: Random) -> FreeSwitch:
+        nonlocal disk
+        if shared is not None:
+            disk = shared
+        elif not birth.keep_data:
+            disk = Registrations()
+        # A scenario begins with nodes that run; only what is started within it takes its time.
+        return FreeSwitch(config if birth.number else up_already, rng, disk)
+
+    return Part(place=name, name=name, role="node", interfaces=(interface,), make=make)
+
+
+def _edge_hosts(topology: Topology, node_name: str) -> tuple[str, ...]:
+    """From where the edges that serve a node talk to it."""
+    node = topology.nodes[node_name]
+    return tuple(
+        topology.interface(edge, node.transport, node.interface).host
+        for edge in topology.edges
+        if node_name in topology.served(edge)
+    )
