@@ -18,7 +18,6 @@ HOT = [
     "engine/dialogs.py",
     "engine/edge.py",
     "engine/here.py",
-    "engine/here.py",
     *glob("engine/sip/[a-z]*.py"),
     *glob("engine/sip/transactions/[a-z]*.py"),
     *glob("engine/streams/[a-z]*.py"),
