@@ -27,6 +27,7 @@ from engine.boundary import (
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
 from engine.here import Here
+from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
@@ -35,7 +36,7 @@ from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
-from engine.registrar import Registrar
+from engine.registrar import Binding, Registrar
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -89,6 +90,10 @@ class Edge:
             config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, registrar.flow_lost
         )
         registrar.connect(self._streams)
+        self._keep_alive = KeepAlive[Binding](
+            config.keep_alive, self._here, wheel, self._out, rng, registrar.unreachable
+        )
+        registrar.tell(self._keep_alive)
         self._overloaded = False
 
     # --- Machine
@@ -187,6 +192,9 @@ class Edge:
             except SipError as error:
                 self._dropped(flow, f"response: {error.why}")
                 return
+            if message.via.branch.startswith(KEEP_ALIVE_BRANCH):
+                self._keep_alive.answered(message.via.branch)
+                return
             self._layer.receive(message, flow, now)
             return
         try:
@@ -266,6 +274,7 @@ class Edge:
         self.config = self._core.config = config
         self._streams.reconfigure(config)
         self._registrar.reconfigure(config)
+        self._keep_alive.config = config.keep_alive
         self._core.policy = policy
         self._core.policy_name = config.policy.use
         self._pool.passive, self._pool.probe = _passive(settings), config.probe

@@ -18,7 +18,7 @@ class Keeper(Protocol):
     config: StreamsConfig
     idle_s: float
 
-    def idle_due(self, connection: Connection) -> float:
+    def idle_due(self, connection: Connection, now: float) -> float:
         """When this connection has been idle for too long."""
         ...
 
@@ -40,6 +40,7 @@ class Connection(Rider):
         "flow",
         "framer",
         "heard_at",
+        "leased_until",
         "opened_at",
         "owes_since",
         "ping_at",
@@ -56,6 +57,7 @@ class Connection(Rider):
         self.framer = framer  # None: whole messages come
         self.opened_at = now
         self.heard_at = now  # the last message or keep-alive; pings and parts of messages don't count
+        self.leased_until = 0.0  # when the last registration over it expires, or has expired
         self.owes_since = now if accepted else NEVER  # the peer began a message, or is to begin its first
         self.ping_at = NEVER
         self.pinged_at = NEVER  # an unanswered ping
@@ -68,7 +70,7 @@ class Connection(Rider):
         pong_due = self.pinged_at + config.ping_timeout_s
         if pong_due <= now:
             return self._close(f"ping unanswered for {config.ping_timeout_s:g} s", now)
-        idle_due = self._keeper.idle_due(self)
+        idle_due = self._keeper.idle_due(self, now)
         if idle_due <= now:
             return self._close(f"idle for {self._keeper.idle_s:g} s", now)
         if self.ping_at <= now:

@@ -173,12 +173,16 @@ class Streams:
         """Ask the peer whether it lives."""
         self._out.append(Ping(flow))
 
-    def idle_due(self, connection: Connection) -> float:
+    def idle_due(self, connection: Connection, now: float) -> float:
         """When this connection has been idle for too long."""
         due = connection.heard_at + self.idle_s
-        if self._follows:
-            due = max(due, self._lease(connection.flow) + self.config.margin_s)
-        return due
+        if not self._follows:
+            return due
+        lease = self._lease(connection.flow)
+        if lease or connection.leased_until > now:  # without a lease before its time: the agent has withdrawn
+            connection.leased_until = lease
+        # A registration that has just expired may still be refreshed: the margin begins there.
+        return max(due, connection.leased_until + self.config.margin_s)
 
     # --- what is known
 

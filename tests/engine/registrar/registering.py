@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.boundary import Interface
-from engine.config import RegistrarConfig
+from engine.config import KeepAliveConfig, RegistrarConfig
 from tests.engine.harness import EDGE, INTERFACES, Exchange, NodePeer, Peer, World
 from tests.engine.wire import Wire, param, reply, uri_of
 
@@ -20,8 +20,9 @@ FORCED_EXPIRES_S = 180  # what FreeSWITCH grants, whatever was asked
 
 
 def edge(settings: RegistrarConfig | None = None, **others: Any) -> World:
-    """An edge on all transports; ``settings`` are its registrar's."""
+    """An edge on all transports; ``settings`` are its registrar's. It sends no keep-alives unless told to."""
     others.setdefault("interfaces", WEB)
+    others.setdefault("keep_alive", KeepAliveConfig(method="none"))
     return World(registrar=settings or RegistrarConfig(), **others)
 
 
