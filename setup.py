@@ -18,6 +18,7 @@ HOT = [
     "engine/dialogs.py",
     "engine/edge.py",
     "engine/here.py",
+    "engine/nat.py",
     *glob("engine/sip/[a-z]*.py"),
     *glob("engine/sip/transactions/[a-z]*.py"),
     *glob("engine/streams/[a-z]*.py"),

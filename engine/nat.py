@@ -14,6 +14,7 @@ from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
 from engine.boundary import Flow, Transport
+from engine.here import DEFAULT_PORTS
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
@@ -29,7 +30,6 @@ _PRIVATE = tuple(
     )
 )
 _CONNECTION = re.compile(rb"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
-_DEFAULT_PORT = 5060
 
 
 class NatSign(IntFlag):
@@ -47,6 +47,10 @@ class NatSign(IntFlag):
 TRANSLATED = NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE
 """The signs of which one is enough to take an agent for one behind a NAT."""
 
+_CONTACT_PRIVATE, _RECEIVED_ELSEWHERE, _VIA_PRIVATE, _SDP_PRIVATE, _SOURCE_PORT, _CONTACT_ELSEWHERE, _WEBSOCKET = (
+    sign.value for sign in NatSign
+)
+
 _WORDS = {
     NatSign.CONTACT_PRIVATE: "Contact is a private address",
     NatSign.RECEIVED_ELSEWHERE: "came from another address than its Via says",
@@ -61,32 +65,31 @@ _WORDS = {
 def nat_signs(request: Request, flow: Flow, transport: Transport) -> NatSign:
     """The signs in a request that came on ``flow``, over ``transport``. A part that can't be read gives none."""
     host, port = flow.peer
-    signs = NatSign(0)
+    signs = 0  # as a number: combining flags costs more than all the rest
     try:
         via = request.via
         sent_by = via.host.decode("ascii").strip("[]").lower()
         if sent_by != host:
-            signs |= NatSign.RECEIVED_ELSEWHERE
+            signs |= _RECEIVED_ELSEWHERE
         if is_private(sent_by):
-            signs |= NatSign.VIA_PRIVATE
-        if transport == "udp" and (via.port or _DEFAULT_PORT) != port:
-            signs |= NatSign.SOURCE_PORT
+            signs |= _VIA_PRIVATE
+        if transport == "udp" and (via.port or DEFAULT_PORTS["udp"]) != port:
+            signs |= _SOURCE_PORT
     except SipError:
         pass
     contact = _contact(request)
     if contact is not None:
         if is_private(contact.host_text):
-            signs |= NatSign.CONTACT_PRIVATE
-        elsewhere = transport == "udp" and (contact.port or _DEFAULT_PORT) != port
+            signs |= _CONTACT_PRIVATE
+        elsewhere = transport == "udp" and (contact.port or DEFAULT_PORTS["udp"]) != port
         if elsewhere or contact.host_text != host:
-            signs |= NatSign.CONTACT_ELSEWHERE
-    if request.body and any(
-        is_private(text.decode("ascii", "replace")) for text in _CONNECTION.findall(request.body)
-    ):
-        signs |= NatSign.SDP_PRIVATE
+            signs |= _CONTACT_ELSEWHERE
+    for connection in _CONNECTION.findall(request.body):
+        if is_private(connection.decode("ascii", "replace")):
+            signs |= _SDP_PRIVATE
     if transport in ("ws", "wss"):
-        signs |= NatSign.WEBSOCKET
-    return signs
+        signs |= _WEBSOCKET
+    return NatSign(signs)
 
 
 def words(signs: NatSign) -> tuple[str, ...]:

@@ -199,12 +199,16 @@ class StunDropped(Note):
 
 @dataclass(frozen=True, slots=True)
 class ContactBound(Note):
-    """A user's contact is reached at ``place`` from now on: it is new, or has moved. ``node`` has accepted it."""
+    """A user's contact is reached at ``place`` from now on: it is new, or has moved. ``node`` has accepted it.
+
+    ``nat`` tells what hints at a NAT in front of the user.
+    """
 
     aor: str
     contact: str
     place: str
     node: str
+    nat: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

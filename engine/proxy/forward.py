@@ -7,6 +7,7 @@ from zlib import crc32
 
 from engine.boundary import Flow
 from engine.here import DEFAULT_PORTS, Here
+from engine.nat import is_private
 from engine.sip.errors import SipError
 from engine.sip.headers import MAGIC_COOKIE, Via, parse_via
 from engine.sip.message import Request
@@ -19,13 +20,15 @@ def note_source(request: Request, flow: Flow) -> Flow:
     """Write ``received`` and ``rport`` into the top Via; the result is the way for the responses.
 
     RFC 3261 §18.2.1 and RFC 3581: a client that asks by ``rport`` gets its responses at the very port that it
-    sent from, any other at the port that it wrote.
+    sent from, any other at the port that it wrote - but for one that wrote a private address and came from a
+    public one: its NAT has chosen that port, and no other leads to it.
     """
     via = request.via
     host, port = flow.peer
     params = via.params
     asked = b"rport" in params
-    if asked or via.host.decode("ascii").strip("[]").lower() != host:
+    sent_by = host if asked else via.host.decode("ascii").strip("[]").lower()
+    if asked or sent_by != host:
         value = request.first("via")
         params = params.copy()
         if asked and params[b"rport"] is None:
@@ -38,7 +41,7 @@ def note_source(request: Request, flow: Flow) -> Flow:
             params[b"received"] = received = host.encode("ascii", "replace")
             value += b";received=" + received
         request.replace_top_via(value, Via(via.transport, via.host, via.port, params))
-    if asked or flow.stream:
+    if asked or flow.stream or (sent_by != host and is_private(sent_by) and not is_private(host)):
         return flow
     return Flow(flow.interface, (host, via.port or DEFAULT_PORTS["udp"]))
 

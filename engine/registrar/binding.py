@@ -7,6 +7,7 @@ from typing import Protocol
 
 from engine.boundary import NEVER, Flow
 from engine.here import port_of
+from engine.nat import TRANSLATED, NatSign
 from engine.registrar.tokens import DIGEST_BYTES
 from engine.sip.errors import SipError
 from engine.sip.headers import NameAddr, parse_name_addr
@@ -43,6 +44,7 @@ class Binding(Rider):
         "granted_until",
         "key",
         "node",
+        "signs",
         "stale",
         "value",
     )
@@ -59,6 +61,7 @@ class Binding(Rider):
         self.expires_at = 0.0
         self.granted_until = 0.0
         self.node = ""
+        self.signs = NatSign(0)  # of a NAT in front of the agent
         self.stale = False
 
     @property
@@ -78,8 +81,8 @@ class Binding(Rider):
 
     @property
     def natted(self) -> bool:
-        """Whether the agent is reached elsewhere than its Contact says."""
-        return self.flow is not None and is_elsewhere(self.contact, self.flow)
+        """Whether the agent is reached elsewhere than it says."""
+        return bool(self.signs & TRANSLATED)
 
     def look(self, now: float) -> float:
         if self.expires_at > now:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from engine.boundary import Effect, Flow
+from engine.nat import words
 from engine.notes import ContactBound, ContactUnbound
 from engine.registrar.binding import Binding
 from engine.wheel import Wheel
@@ -118,7 +119,7 @@ class Bindings:
         self._wheel.look_by(binding, expires_at, now)
         if moved:
             place = f"{flow.peer[0]}:{flow.peer[1]}"
-            self._out.append(ContactBound(*binding.told, place, binding.node))
+            self._out.append(ContactBound(*binding.told, place, binding.node, words(binding.signs)))
         if self.listener is not None:
             self.listener.bound(binding, now)
 

@@ -7,6 +7,7 @@ import random
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig
 from engine.here import Here
+from engine.nat import nat_signs
 from engine.notes import ContactLost, ContactRehomed, RefreshAnswered
 from engine.registrar.binding import Binding
 from engine.registrar.bindings import Bindings, Listener
@@ -97,7 +98,8 @@ class Registrar:
             return respond(request, 200, b"", tag, *self.answer_lines(registration, now))
         self._check_room(registration)
         home = self.homes.of(registration.call) or self._home(registration)
-        return Relay(self, registration, flow, home)
+        signs = nat_signs(request, flow, self.here.interfaces[flow.interface].transport)
+        return Relay(self, registration, flow, home, signs)
 
     def _throttles(self, registration: Registration, known: list[Binding], flow: Flow, now: float) -> bool:
         """Whether this is a refresh that changes nothing, and the node's grant outlives it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.boundary import Flow
+from engine.nat import NatSign
 from engine.registrar.request import Asked, Registration
 from engine.registrar.tokens import FlowToken, is_token
 from engine.sip.errors import SipError
@@ -22,11 +23,14 @@ class Relay:
     ``home`` is the node that holds the registration, or has asked for credentials; "" where there is none.
     """
 
-    __slots__ = ("_flow", "_registrar", "home", "registration")
+    __slots__ = ("_flow", "_registrar", "_signs", "home", "registration")
 
-    def __init__(self, registrar: Registrar, registration: Registration, flow: Flow, home: str) -> None:
+    def __init__(
+        self, registrar: Registrar, registration: Registration, flow: Flow, home: str, signs: NatSign
+    ) -> None:
         self._registrar = registrar
         self._flow = flow
+        self._signs = signs
         self.registration = registration
         self.home = home
 
@@ -95,6 +99,7 @@ class Relay:
         binding.call, binding.cseq = registration.call, registration.cseq
         binding.granted_until = now + granted_s
         binding.stale = False
+        binding.signs = self._signs
         self._registrar.hold(binding, self._flow, min(asked.expires_s, granted_s), now)
 
     # --- what the node lists

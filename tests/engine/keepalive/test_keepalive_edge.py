@@ -9,7 +9,7 @@ import pytest
 from engine.boundary import Reconfigure
 from engine.config import KeepAliveConfig
 from engine.edge import EdgeSettings
-from engine.notes import ContactUnbound, MessageDropped
+from engine.notes import ContactBound, ContactUnbound, MessageDropped
 from tests.engine.harness import Peer, World
 from tests.engine.registrar.registering import asked, asks, browser, calls, edge, grants, phone, registers
 
@@ -58,6 +58,30 @@ def test_who_needs_none_gets_none() -> None:
         world.advance(1.0)
         web.pongs()
     assert options(public) == options(web) == 0
+    assert [note.nat for note in world.told(ContactBound)] == [
+        (),
+        ("Contact is not where it came from", "came over WebSocket"),
+    ]
+
+
+def test_a_phone_whose_contact_was_mended_by_stun_is_behind_a_nat_all_the_same() -> None:
+    world = edge(keep_alive=KeepAliveConfig())
+    agent = phone(world, 41_000)
+    registers(agent, f"<sip:1000@{agent.host_port}>", via="SIP/2.0/UDP 192.168.1.20:5060;branch=z9hG4bK1;rport")
+    lives(world, agent, 60)
+    assert options(agent) >= 2
+
+
+def test_an_old_phone_behind_a_nat_is_answered_where_it_came_from_unasked() -> None:
+    """It does not know rport (RFC 3581)."""
+    world = edge(keep_alive=KeepAliveConfig())
+    agent = phone(world, 41_000)
+    exchange = registers(agent, via="SIP/2.0/UDP 192.168.1.20:5060;branch=z9hG4bK1")
+    assert exchange.final.status == 200
+    calls(asked(world))
+    assert len(agent.got("INVITE")) == 1
+    lives(world, agent, 60)
+    assert options(agent) >= 2
 
 
 def test_they_end_with_the_registration() -> None:
