@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from engine import notes as edge
+from lab.reach import Ping, Reach, Registration
 from sim.agents import notes as agent
 from sim.faults import FaultApplied
 from sim.trace import NoteRecord
@@ -119,6 +120,8 @@ class Facts:
     decisions: list[Decision] = field(default_factory=list)
     node_states: list[NodeState] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    registrations: list[Registration] = field(default_factory=list)
+    pings: list[Ping] = field(default_factory=list)
 
 
 def gather(records: Iterable[NoteRecord]) -> Facts:
@@ -133,13 +136,15 @@ class Gathering:
     """Listens to a trace, and keeps ``facts`` alone: less than the notes take, in runs of many calls."""
 
     def __init__(self) -> None:
-        self.facts = Facts()
+        self._reach = Reach()
+        self.facts = Facts(registrations=self._reach.registrations, pings=self._reach.pings)
         self._calls: dict[str, Call] = {}
         self._open_attempts: dict[tuple[str, str, int], Attempt] = {}
 
     def on_note(self, record: NoteRecord) -> None:
         """A machine told a fact."""
         time_s, place, note = record
+        self._reach.take(time_s, place, note)
         match note:
             case agent.CallPlaced():
                 call = Call(note.call_id, place, note.user, note.to, time_s)

@@ -113,7 +113,7 @@ def report_on(outcome: Outcome) -> Report:
     """Compute the figures of a run; calls placed during the scenario's warm-up are left out of them."""
     facts = gather(outcome.notes)
     warm_up_s = outcome.topology.scenario(outcome.scenario).warm_up_s
-    return Report(outcome, facts, summarise(facts, tuple(outcome.topology.nodes), warm_up_s))
+    return Report(outcome, facts, summarise(facts, tuple(outcome.topology.nodes), warm_up_s, outcome.duration_s))
 
 
 def default_directory(outcome: Outcome) -> Path:

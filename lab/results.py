@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias, get_type_hints
 import pandas as pd
 
 from lab.facts import Attempt, Call, Decision, Event, Facts, NodeState
+from lab.reach import Ping, Registration
 
 FrameFormat: TypeAlias = Literal["csv", "parquet"]
 
@@ -38,6 +39,10 @@ class Frames:
         One row for each change of a node's state, by the edge that saw it.
     events : DataFrame
         One row for each fault and each order.
+    registrations : DataFrame
+        One row for each time in which an agent was reachable, unreachable or logged off, and why.
+    pings : DataFrame
+        One row for each OPTIONS of a node to a registered user.
     """
 
     calls: pd.DataFrame
@@ -45,6 +50,8 @@ class Frames:
     decisions: pd.DataFrame
     node_states: pd.DataFrame
     events: pd.DataFrame
+    registrations: pd.DataFrame
+    pings: pd.DataFrame
 
 
 def to_frames(facts: Facts) -> Frames:
@@ -65,6 +72,8 @@ def to_frames(facts: Facts) -> Frames:
         decisions=frame_of(facts.decisions, Decision),
         node_states=frame_of(facts.node_states, NodeState),
         events=frame_of(facts.events, Event),
+        registrations=frame_of(facts.registrations, Registration),
+        pings=frame_of(facts.pings, Ping),
     )
 
 

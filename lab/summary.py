@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from lab.facts import Attempt, Call, Event, Facts, NodeState
+from lab.reach import ReachFigures, reach_figures
 
 DELAYED_ABOVE_S = 0.3
 """A caller who hears nothing for longer counts as delayed: a healthy set-up takes a few milliseconds."""
@@ -86,9 +87,10 @@ class Summary:
     delays: DelayFigures
     nodes: tuple[NodeFigures, ...]
     absences: tuple[AbsenceFigures, ...]
+    agents: ReachFigures
 
 
-def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float = 0.0) -> Summary:
+def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float, until_s: float) -> Summary:
     """The figures of a run.
 
     Parameters
@@ -98,7 +100,9 @@ def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float = 0.0) -> Sum
     nodes : sequence of str
         The nodes to list, also those that carried nothing.
     warm_up_s : float
-        Calls and attempts before this second are left out.
+        Calls and attempts before this second are left out, and what agents did until then.
+    until_s : float
+        When agents begin to go home: the end of the scenario.
     """
     calls = [call for call in facts.calls if call.placed_at_s >= warm_up_s]
     attempts = [attempt for attempt in facts.attempts if attempt.time_s >= warm_up_s]
@@ -110,6 +114,7 @@ def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float = 0.0) -> Sum
             absence_figures(absence, facts.attempts, facts.node_states)
             for absence in absences(facts.events, nodes)
         ),
+        agents=reach_figures(facts.registrations, facts.pings, warm_up_s, until_s),
     )
 
 

@@ -22,6 +22,7 @@ from sim.checkers import (
     Inspectable,
     KnownDown,
     Lifetimes,
+    SilentLogOuts,
     SlotBalance,
     TransactionTimers,
     Violation,
@@ -199,6 +200,11 @@ def heedless_edges(topology: Topology, policy: PolicyChoice = None) -> list[str]
     return [name for name, edge in topology.edges.items() if not policy_of(edge.policy, policy).honours_health]
 
 
+def watched_clients(topology: Topology) -> list[str]:
+    """The clients that nothing on the way to the edge may forget, as ``SilentLogOuts`` asks."""
+    return [name for name, client in topology.clients.items() if not client.behind and client.balancer is None]
+
+
 def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
     configs = {name: edge_config(topology, name) for name in topology.edges}
     lifetimes = {name: Lifetimes.of(config.timers) for name, config in configs.items()}
@@ -209,6 +215,7 @@ def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
         DialogBalance(configs),
         SlotBalance(),
         KnownDown(heedless),
+        SilentLogOuts(watched_clients(topology)),
     ]
 
 

@@ -21,7 +21,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['seed', 'single', 'two_edges']
+    ['seed', 'seed_2021', 'single', 'two_edges']
     """
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 

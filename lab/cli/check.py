@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from lab.cli.errors import FOUND_SOMETHING
-from lab.cli.options import Json, PolicyName, TopologyName
+from lab.cli.options import Json, PolicyName, Settings, TopologyName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from topologies import Topology
 
 
-def check(topology: TopologyName, policy: PolicyName = None, as_json: Json = False) -> None:
+def check(topology: TopologyName, policy: PolicyName = None, *, settings: Settings, as_json: Json = False) -> None:
     """Say what a topology means, and what will break or is at risk.
 
     Reads the file, looks up the names of nodes, loads the policies and builds each edge, without opening a socket.
@@ -34,11 +34,11 @@ def check(topology: TopologyName, policy: PolicyName = None, as_json: Json = Fal
 
     from engine.edge import Edge, EdgeSettings
     from engine.policies import load_policy
+    from lab.cli.reading import read_topology
     from lab.deployment import with_addresses, with_policy
     from lab.findings import find
-    from topologies import load
 
-    read = with_policy(load(topology), policy)
+    read = with_policy(read_topology(topology, settings), policy)
     policies = {}
     for name in read.edges:
         config = with_addresses(read.edge_config(name))

@@ -18,7 +18,7 @@ class TableFormat(StrEnum):
 
 TopologyName: TypeAlias = Annotated[
     str,
-    typer.Argument(metavar="TOPOLOGY", help="A YAML file, or a packaged topology: seed, single, two_edges."),
+    typer.Argument(metavar="TOPOLOGY", help="A YAML file, or a packaged topology: seed, single, two_edges, ..."),
 ]
 ScenarioName: TypeAlias = Annotated[
     str | None, typer.Option("--scenario", "-s", metavar="NAME", help="Scenario to run; default: the first.")
@@ -31,6 +31,15 @@ PolicyName: TypeAlias = Annotated[
         metavar="POLICY",
         help="Policy of all edges instead of the file's: a stock one (least_loaded, round_robin, seed, ...), "
         "module:Class or file.py:Class.",
+    ),
+]
+Settings: TypeAlias = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="PATH=VALUE",
+        default_factory=list,
+        help="Replace one value of the topology, for example edges.edge1.streams.idle_s=300; can be repeated.",
     ),
 ]
 Seed: TypeAlias = Annotated[int, typer.Option("--seed", min=0, help="Seed of all randomness.")]

@@ -16,6 +16,7 @@ from lab.cli.options import (
     PolicyName,
     ScenarioName,
     Seed,
+    Settings,
     TableFormat,
     TopologyName,
 )
@@ -25,6 +26,8 @@ def rehearse(
     topology: TopologyName,
     scenario: ScenarioName = None,
     policy: PolicyName = None,
+    *,
+    settings: Settings,
     seed: Seed = 0,
     duration: DurationS = None,
     out: OutDirectory = None,
@@ -51,10 +54,10 @@ def rehearse(
     import sys
 
     from lab.cli.present import log_to_stderr, present, progress_bar
+    from lab.cli.reading import read_topology
     from lab.rehearsal import rehearse_topology
-    from topologies import load
 
-    read = load(topology)
+    read = read_topology(topology, settings, scenario)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"rehearsing {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = rehearse_topology(

@@ -12,6 +12,7 @@ from lab.cli.options import (
     PolicyName,
     ScenarioName,
     Seed,
+    Settings,
     TableFormat,
     TopologyName,
 )
@@ -21,6 +22,8 @@ def simulate(
     topology: TopologyName,
     scenario: ScenarioName = None,
     policy: PolicyName = None,
+    *,
+    settings: Settings,
     seed: Seed = 0,
     duration: DurationS = None,
     out: OutDirectory = None,
@@ -39,13 +42,14 @@ def simulate(
         siptwin simulate seed
         siptwin simulate seed --policy seed --seed 7
         siptwin simulate my.yaml --scenario rush_hour --format parquet --out results/monday
+        siptwin simulate seed_2021 --set edges.edge1.streams.lifetime=follows_registration
         siptwin simulate single --json --no-pictures | jq .calls
     """
     from lab.cli.present import log_to_stderr, present, progress_bar
+    from lab.cli.reading import read_topology
     from lab.simulation import run_simulation
-    from topologies import load
 
-    read = load(topology)
+    read = read_topology(topology, settings, scenario)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"simulating {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = run_simulation(

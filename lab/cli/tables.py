@@ -23,6 +23,8 @@ def print_report(console: Console, report: Report) -> None:
     console.print(_calls(summary))
     if summary.nodes:
         console.print(_nodes(summary))
+    if summary.agents.agents:
+        console.print(_agents(summary))
     if summary.absences:
         console.print(_absences(summary.absences))
     console.print(_verdict(report))
@@ -97,6 +99,19 @@ def _nodes(summary: Summary) -> Group:
         for node in summary.nodes
     ]
     return Group(table("Nodes", "", "answered", "share", "attempts", "of them failed", rows=rows), "")
+
+
+def _agents(summary: Summary) -> Group:
+    agents = summary.agents
+    rows = [
+        ("registered", f"{agents.agents:,}", ""),
+        ("of their time reachable", "" if agents.share is None else f"{agents.share:.3%}", ""),
+        ("logged out unasked", f"{agents.log_outs:,} x", f"{agents.agents_logged_out:,} agents"),
+        ("unreachable", f"{agents.unreachable_s:,.1f} s", f"longest {agents.longest_s:,.1f} s"),
+    ]
+    if agents.pings:
+        rows.append(("pinged by the nodes", f"{agents.pings:,} x", f"{agents.pings_failed:,} without answer"))
+    return Group(table("Agents, while they wanted to be registered", "", "", "", rows=rows), "")
 
 
 def _absences(absences: Sequence[AbsenceFigures]) -> Group:

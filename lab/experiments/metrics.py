@@ -43,6 +43,14 @@ def figures(summary: Summary) -> dict[str, Any]:
         "last_attempt_s": _worst(summary.absences, lambda each: each.last_attempt_s),
         "attempts_while_gone": sum(each.attempts_while_gone for each in summary.absences),
         "back_in_use_s": _worst(summary.absences, lambda each: each.first_attempt_back_s),
+        "agents": summary.agents.agents,
+        "agents_reachable_share": summary.agents.share,
+        "agents_logged_out": summary.agents.agents_logged_out,
+        "log_outs": summary.agents.log_outs,
+        "unreachable_s": summary.agents.unreachable_s,
+        "unreachable_longest_s": summary.agents.longest_s,
+        "pings": summary.agents.pings,
+        "pings_failed": summary.agents.pings_failed,
     }
 
 
@@ -57,6 +65,11 @@ INTEGERS = (
     "calls_delayed",
     "retransmissions",
     "attempts_while_gone",
+    "agents",
+    "agents_logged_out",
+    "log_outs",
+    "pings",
+    "pings_failed",
     "violations",
 )
 

@@ -98,7 +98,7 @@ def _simulate(task: Task) -> Done:
         on_note=gathering.on_note,
     )
     warm_up_s = task.topology.scenario(task.scenario).warm_up_s
-    summary = summarise(gathering.facts, tuple(task.topology.nodes), warm_up_s)
+    summary = summarise(gathering.facts, tuple(task.topology.nodes), warm_up_s, run.duration_s)
     frames = to_frames(gathering.facts)
     measured = {name: float(measure(frames)) for name, measure in task.measures.items()}
     return Done(

@@ -1,8 +1,8 @@
-"""The time line of a run: calls per second by what became of them, set-up delays, node states, faults."""
+"""The time line of a run: calls per second by what became of them, set-up delays, agents, node states, faults."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Final
@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from lab.facts import Call, Event, Facts, NodeState
+from lab.plots.agents import draw_agents
 from lab.plots.style import BLACK, BLUE, GREY, NODE_STATES, ORANGE, PURPLE, VERMILION, Fill, styled
 
 _WIDTH_IN: Final = 10.0
@@ -83,30 +84,33 @@ class Timeline:
 
 
 def draw_timeline(what: Timeline) -> Figure:
-    """The picture; its axis of time ends with the arrivals."""
+    """The picture; its axis of time ends with the arrivals. What a run had none of has no panel."""
     rows = _label_rows(what.marks, what.duration_s)
     marks_in = 0.17 * (max(rows, default=-1) + 1)
-    states_in = 0.30 * max(len(what.nodes), 1)
-    heights_in = (2.2, 1.5, states_in)
+    agents = what.facts.registrations
+    drawers: list[tuple[float, Callable[[Axes], None]]] = []
+    if what.facts.calls or not agents:
+        drawers.append((2.2, lambda axes: _calls_per_second(axes, what)))
+        drawers.append((1.5, lambda axes: _setup_delays(axes, what.facts.calls)))
+    if agents:
+        drawers.append((1.2, lambda axes: _legend(axes, draw_agents(axes, agents, what.end_s))))
+    drawers.append((0.30 * max(len(what.nodes), 1), lambda axes: _node_states(axes, what)))
     top_in, bottom_in, gap_in = 0.62 + marks_in, 0.6, 0.55
-    total_in = top_in + bottom_in + sum(heights_in) + 2 * gap_in
+    total_in = top_in + bottom_in + sum(height_in for height_in, _ in drawers) + (len(drawers) - 1) * gap_in
     with styled():
         figure = Figure(figsize=(_WIDTH_IN, total_in))
         panels: list[Axes] = []
         above_in = total_in - top_in
-        for height_in in heights_in:
+        for height_in, draw in drawers:
             box = (_LEFT, (above_in - height_in) / total_in, _RIGHT - _LEFT, height_in / total_in)
             panels.append(figure.add_axes(box, sharex=panels[0] if panels else None))
             above_in -= height_in + gap_in
-        calls, delays, states = panels
-        _calls_per_second(calls, what)
-        _setup_delays(delays, what.facts.calls)
-        _node_states(states, what)
+            draw(panels[-1])
         _marks(panels, what.marks, rows, what.duration_s)
         for panel in panels[:-1]:
             panel.tick_params(labelbottom=False)
-        states.set_xlim(0, what.duration_s)
-        states.set_xlabel("time (s)")
+        panels[-1].set_xlim(0, what.duration_s)
+        panels[-1].set_xlabel("time (s)")
         figure.text(_LEFT, 1 - 0.24 / total_in, what.title, fontsize=11, fontweight="bold", va="center")
     return figure
 
@@ -153,7 +157,7 @@ def _calls_per_second(axes: Axes, what: Timeline) -> None:
     _legend(axes, handles)
 
 
-def _setup_delays(axes: Axes, calls: Iterable[Call]) -> None:
+def _setup_delays(axes: Axes, calls: Sequence[Call]) -> None:
     for over, fill, marker in ((False, _FATES["answered"], "."), (True, _FATES["answered after failover"], "D")):
         shown = [call for call in calls if call.setup_s is not None and call.failed_over == over]
         axes.scatter(
@@ -170,7 +174,8 @@ def _setup_delays(axes: Axes, calls: Iterable[Call]) -> None:
     axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_title("Set-up delay: first INVITE to the first 180, 183 or 200")
-    low, high = axes.get_ylim()
+    drawn = any(call.setup_s is not None for call in calls)
+    low, high = axes.get_ylim() if drawn else (1.0, 1000.0)
     axes.set_ylim(min(low, 1.0), max(high, 1000.0))
     handles = [
         Line2D([], [], marker=".", color=_FATES["answered"].color, linestyle="", label="first node"),

@@ -19,9 +19,9 @@ from lab.rehearsal.stage import Stage
 from lab.watch import CallWatch
 from lab.wording import fault_words
 from sim.build import parts
-from sim.checkers import Checker, DialogBalance, KnownDown, SlotBalance
+from sim.checkers import Checker, DialogBalance, KnownDown, SilentLogOuts, SlotBalance
 from sim.faults import Fault
-from sim.run import heedless_edges, policy_name
+from sim.run import heedless_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
 from topologies import Topology
@@ -143,6 +143,7 @@ def _checkers(topology: Topology) -> list[Checker]:
         DialogBalance(topology.edges),
         SlotBalance(),
         KnownDown(heedless_edges(topology)),
+        SilentLogOuts(watched_clients(topology)),
         MachineFaults(),
     ]
 

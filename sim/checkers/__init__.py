@@ -6,6 +6,7 @@ more than what is open at the moment.
 
 from __future__ import annotations
 
+from sim.checkers.agents import SilentLogOuts
 from sim.checkers.answers import FinalResponses
 from sim.checkers.balance import DialogBalance, SlotBalance
 from sim.checkers.checker import Checker, Inspectable, Lifetimes, Violation
@@ -19,6 +20,7 @@ __all__ = [
     "Inspectable",
     "KnownDown",
     "Lifetimes",
+    "SilentLogOuts",
     "SlotBalance",
     "TransactionTimers",
     "Violation",

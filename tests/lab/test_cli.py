@@ -84,6 +84,20 @@ class TestSimulate:
         assert calls["failed"] == pytest.approx(calls["offered"] / 2, abs=1)
         assert calls["answered"] == calls["offered"] - calls["failed"]
 
+    def test_single_values_can_be_replaced(self, siptwin: Run) -> None:
+        settings = ("--set", "scenario.faults=[]", "--set", "scenario.traffic[0].rate_per_s=10")
+        result = siptwin("simulate", "good.yaml", "--json", "--no-pictures", *settings)
+        assert result.exit_code == 0, result.output
+        summary = json.loads(result.stdout)
+        assert summary["absences"] == []
+        assert 30 <= summary["calls"]["offered"] <= 90
+
+    def test_agents_have_figures_of_their_own(self, siptwin: Run) -> None:
+        result = siptwin("simulate", "seed_2021", "--duration", "125", "--no-pictures")
+        assert result.exit_code == 0, result.output
+        assert "logged out unasked" in result.output
+        assert "agents" in result.output.partition("logged out unasked")[2].splitlines()[0]
+
     def test_exit_1_when_a_checker_speaks(self, siptwin: Run, tmp_path: Path) -> None:
         (tmp_path / "liar.py").write_text(
             "from engine.policies.seed import Seed\nclass Liar(Seed):\n    honours_health = True\n"
@@ -93,7 +107,23 @@ class TestSimulate:
         assert result.exit_code == 1, result.output
 
 
+class TestCheckOf2021:
+    def test_the_failure_is_foretold_and_each_remedy_clears_it(self, siptwin: Run) -> None:
+        result = siptwin("check", "seed_2021")
+        assert result.exit_code == 1, result.output
+        assert "logged out" in result.output
+        for remedy in ("registrar.agent_max_expires_s=60", "streams.lifetime=above_expiry"):
+            assert siptwin("check", "seed_2021", "--set", f"edges.edge1.{remedy}").exit_code == 0
+
+
 class TestBadInput:
+    @pytest.mark.parametrize(
+        ("setting", "words"),
+        [("edges.edge1", "is not PATH=VALUE"), ("edges.edge2.x=1", "no 'edge2'"), ("name=[", "cannot be read")],
+    )
+    def test_a_setting_that_makes_no_sense(self, siptwin: Run, setting: str, words: str) -> None:
+        assert words in " ".join(refused(siptwin("simulate", "good.yaml", "--set", setting)).split())
+
     @pytest.mark.parametrize("command", ["simulate", "rehearse", "serve", "check"])
     def test_no_such_topology(self, siptwin: Run, command: str) -> None:
         assert "nowhere.yaml" in refused(siptwin(command, "nowhere.yaml"))
