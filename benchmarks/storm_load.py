@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sys
 import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any, cast
+
+from engine.live.sockets import size_buffer
 
 GET = (
     b"GET / HTTP/1.1\r\nHost: edge.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -22,6 +25,7 @@ GET = (
 )
 AT_ONCE = 200  # REGISTERs, or hand-shakes, that wait for their answers
 PHASE_ENDS_S = 120.0
+SOCKET_BUFFER_BYTES = 16 * 1024 * 1024
 USERS_PER_SOCKET = 50  # of UDP agents
 _HEADERS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
 
@@ -49,6 +53,8 @@ class Node(asyncio.DatagramProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
+        sock = transport.get_extra_info("socket")
+        size_buffer(sock, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)  # its losses must not count as the edge's
 
     def datagram_received(self, data: bytes, peer: Any) -> None:
         assert self._transport is not None
