@@ -19,6 +19,9 @@ from topologies import load
 WORKER = Path(__file__).with_name("simulation_worker.py")
 SLOWEST_CALLS_PER_S = 50  # a run that is slower is ended
 START_UP_S = 60
+DAY_S = 86_400
+LIGHT_RATE_PER_S = 0.05
+SLOWEST_DAY_S = 600  # probes are most of a day under light load
 
 
 def measure(python: str, topology: str, scenario: str, calls: int) -> dict[str, Any]:
@@ -26,17 +29,27 @@ def measure(python: str, topology: str, scenario: str, calls: int) -> dict[str, 
     rate_per_s = sum(traffic.rate_per_s or 0 for traffic in load(topology).scenarios[scenario].traffic)
     if not rate_per_s:
         raise BenchmarkError(f"scenario {scenario} has no steady rate of calls - choose another one")
-    command = [*pin(LOAD_CORE), python, "-P", str(WORKER), topology, scenario, str(calls / rate_per_s)]
+    arguments = [topology, scenario, str(calls / rate_per_s)]
+    told = _simulate(python, arguments, START_UP_S + calls / SLOWEST_CALLS_PER_S)
+    return {"calls": calls, "calls_per_wall_s": calls / told["wall_s"], **told}
+
+
+def measure_days(python: str, topology: str, scenario: str, days: int) -> dict[str, Any]:
+    """Simulate so many days under light load in a fresh process, on one core."""
+    arguments = [topology, scenario, str(days * DAY_S), str(LIGHT_RATE_PER_S)]
+    return _simulate(python, arguments, START_UP_S + days * SLOWEST_DAY_S)
+
+
+def _simulate(python: str, arguments: list[str], at_most_s: float) -> dict[str, Any]:
+    command = [*pin(LOAD_CORE), python, "-P", str(WORKER), *arguments]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=START_UP_S + calls / SLOWEST_CALLS_PER_S, check=True
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=at_most_s, check=True)
     except subprocess.TimeoutExpired:
-        raise BenchmarkError(f"{calls} calls took longer than {SLOWEST_CALLS_PER_S} calls/s would") from None
+        raise BenchmarkError(f"the simulation took longer than {at_most_s:.0f} s") from None
     except subprocess.CalledProcessError as error:
         raise BenchmarkError(f"the simulation failed: {error.stderr.strip().splitlines()[-1:]}") from None
     told: dict[str, Any] = json.loads(done.stdout)
-    return {"calls": calls, "calls_per_wall_s": calls / told["wall_s"], **told}
+    return told
 
 
 def main() -> None:
@@ -44,6 +57,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter, allow_abbrev=False
     )
     made.add_argument("--calls", default="1000,10000,100000", help="numbers of calls, with commas")
+    made.add_argument(
+        "--days", type=int, help=f"instead: memory over so many days at {LIGHT_RATE_PER_S} calls/s a client"
+    )
     made.add_argument("--topology", default="seed", help="a packaged topology or a file")
     made.add_argument("--scenario", default="quiet", help="one of its scenarios")
     made.add_argument(
@@ -52,6 +68,9 @@ def main() -> None:
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = made.parse_args()
 
+    if options.days:
+        _show_days(measure_days(options.python, options.topology, options.scenario, options.days), options)
+        return
     rows = []
     for calls in (int(word) for word in options.calls.split(",") if word):
         say(f"{calls:,} calls")
@@ -71,6 +90,20 @@ def main() -> None:
             f"{row['added_bytes'] / 1e6:.1f}",
             str(row["violations"]),
         )
+    Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
+
+
+def _show_days(told: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps({"title": "Simulated days", **told}, indent=2))
+        return
+    days = told["day_ends_bytes"]
+    table = Table(title=f"{options.topology}, {len(days)} days in {told['wall_s']:.0f} s")
+    for heading in ("day", "memory at its end, MB", "more than the day before, MB"):
+        table.add_column(heading, justify="right")
+    for number, bytes_then in enumerate(days, 1):
+        more = (bytes_then - days[number - 2]) / 1e6 if number > 1 else 0.0
+        table.add_row(str(number), f"{bytes_then / 1e6:.1f}", f"{more:+.2f}" if number > 1 else "")
     Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
 
 

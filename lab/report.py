@@ -77,7 +77,7 @@ class Report:
         messages = [message for message in self.outcome.messages if call_id_of(message.data) == call_id]
         if not messages:
             raise InputError(f"the messages of {call_id} were not kept - run simulate(..., messages=True)")
-        return build_ladder(sorted(messages, key=lambda message: message.sent_s), f"Call {call_id}")
+        return build_ladder(sorted(messages, key=lambda message: message.order), f"Call {call_id}")
 
     def _repr_html_(self) -> str:
         from lab.notebook import report_html

@@ -82,7 +82,7 @@ class CallWatch:
             (self._first, "the first call (none failed over)"),
         ):
             if call_id and self._messages.get(call_id):
-                messages = sorted(self._messages[call_id], key=lambda message: message.sent_s)
+                messages = sorted(self._messages[call_id], key=lambda message: message.order)
                 return ShownCall(call_id, why, tuple(messages))
         return None
 

@@ -264,12 +264,12 @@ class Connections:
     # --- segments -----------------------------------------------------------------------------------------
 
     def _transmit(self, end: _End, data: bytes) -> None:
-        sent_s = self._network.env.now
+        sent = self._network.trace.departure(self._network.env.now)
 
         def arrive(other: _End) -> None:
             if other.state == "open":
                 now = self._network.env.now
-                self._network.trace.message(now, sent_s, end.wire, data, "delivered")
+                self._network.trace.message(now, sent, end.wire, data, "delivered")
                 self._receive(other, StreamData(other.flow, data))
             else:
                 self._travel(other, self._reset, "rst")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from engine.boundary import Address, Datagram, Flow, Unreachable
 from sim.addresses import Port
 from sim.middleboxes import Carried, Lost
-from sim.trace import Fate, Wire
+from sim.trace import Departure, Fate, Wire
 
 if TYPE_CHECKING:
     from sim.network import Network
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 class _Passage:
     """One datagram under way."""
 
-    __slots__ = ("data", "dialled", "flow", "port", "sent_s", "step", "there")
+    __slots__ = ("data", "dialled", "flow", "port", "sent", "step", "there")
 
     def __init__(
-        self, port: Port, flow: Flow, dialled: Address, step: Carried, there: str, data: bytes, sent_s: float
+        self, port: Port, flow: Flow, dialled: Address, step: Carried, there: str, data: bytes, sent: Departure
     ) -> None:
         self.port = port
         self.flow = flow
@@ -27,7 +27,7 @@ class _Passage:
         self.step = step  # addresses on the link
         self.there = there
         self.data = data
-        self.sent_s = sent_s
+        self.sent = sent
 
 
 class Detours:
@@ -41,32 +41,33 @@ class Detours:
         """What a host sends to ``dialled``; NATs beside it are passed now, those at the far end on arrival."""
         network = self._network
         now = network.env.now
+        sent = network.trace.departure(now)
         here = port.host.place
         step = network.middleboxes.outward(port.transport, port.address, dialled)
         if isinstance(step, Lost):
-            self._told(Wire(here, step.place, port.address, dialled, port.transport), now, data, "filtered")
+            self._told(Wire(here, step.place, port.address, dialled, port.transport), sent, data, "filtered")
             if step.refused:
                 reason = "port unreachable" if step.place else step.reason
                 network.later(0.0, network.tell, port.host, Unreachable(flow, reason))
             return
         there = network.middleboxes.leads_to(port.transport, *step)
-        passage = _Passage(port, flow, dialled, step, there, data, now)
+        passage = _Passage(port, flow, dialled, step, there, data, sent)
         way = network.direction(here, there)
         if way.blocked:
-            self._told(self._wire(passage, there, step), now, data, "partitioned")
+            self._told(self._wire(passage, there, step), sent, data, "partitioned")
             return
         fate: Fate = "delivered"
         for delay_s in way.datagram(now):
             network.later(delay_s, self._arrive, passage, fate)
             fate = "duplicated"
         if fate == "delivered":
-            self._told(self._wire(passage, there, step), now, data, "lost")
+            self._told(self._wire(passage, there, step), sent, data, "lost")
 
     def _arrive(self, passage: _Passage, fate: Fate) -> None:
         network = self._network
         step = network.middleboxes.inward(passage.port.transport, *passage.step)
         if isinstance(step, Lost):
-            self._told(self._wire(passage, step.place, passage.step), passage.sent_s, passage.data, "filtered")
+            self._told(self._wire(passage, step.place, passage.step), passage.sent, passage.data, "filtered")
             if step.refused:
                 self._refuse(passage, "port unreachable")
             return
@@ -77,7 +78,7 @@ class Detours:
             self._refuse(passage, "port unreachable" if place else "no route to host")
         elif not receiver.host.admits(len(passage.data)):
             fate = "overflowed"
-        self._told(self._wire(passage, place, step), passage.sent_s, passage.data, fate)
+        self._told(self._wire(passage, place, step), passage.sent, passage.data, fate)
         if receiver is not None and fate in ("delivered", "duplicated"):
             receiver.host.receive(Datagram(Flow(receiver.name, step.source), passage.data))
 
@@ -106,5 +107,5 @@ class Detours:
             )
         return wire
 
-    def _told(self, wire: Wire, sent_s: float, data: bytes, fate: Fate) -> None:
-        self._network.trace.message(self._network.env.now, sent_s, wire, data, fate)
+    def _told(self, wire: Wire, sent: Departure, data: bytes, fate: Fate) -> None:
+        self._network.trace.message(self._network.env.now, sent, wire, data, fate)

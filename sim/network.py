@@ -22,7 +22,7 @@ from sim.detours import Detours
 from sim.links import Direction, Link
 from sim.middleboxes import Middleboxes
 from sim.random_streams import RandomStreams
-from sim.trace import Fate, Trace, Wire
+from sim.trace import Departure, Fate, Trace, Wire
 
 _Callbacks: TypeAlias = "list[Callable[[Any], None]]"
 
@@ -42,11 +42,11 @@ class _Packet(Event):
     _ok = True
     _value = None
 
-    def __init__(self, callbacks: _Callbacks, route: _Route, data: bytes, sent_s: float, fate: Fate) -> None:
+    def __init__(self, callbacks: _Callbacks, route: _Route, data: bytes, sent: Departure, fate: Fate) -> None:
         self.callbacks = callbacks
         self.route = route
         self.data = data
-        self.sent_s = sent_s
+        self.sent = sent
         self.fate: Fate = fate
 
 
@@ -199,15 +199,16 @@ class Network:
         env = self.env
         now = env.now
         way = route.way
+        sent = self.trace.departure(now)
         if way.blocked:
-            self.trace.message(now, now, route.wire, data, "partitioned")
+            self.trace.message(now, sent, route.wire, data, "partitioned")
             return
         fate: Fate = "delivered"
         for delay_s in way.datagram(now):
-            env.schedule(_Packet(self._callbacks, route, data, now, fate), delay=delay_s)
+            env.schedule(_Packet(self._callbacks, route, data, sent, fate), delay=delay_s)
             fate = "duplicated"
         if fate == "delivered":
-            self.trace.message(now, now, route.wire, data, "lost")
+            self.trace.message(now, sent, route.wire, data, "lost")
 
     def close(self, port: Port, flow: Flow) -> None:
         """Carry out a machine's Close."""
@@ -230,16 +231,16 @@ class Network:
         host = route.receiver
         now = self.env.now
         if host is None and self.addresses.deserted(route.wire.destination):
-            self.trace.message(now, packet.sent_s, route.wire, packet.data, "lost")
+            self.trace.message(now, packet.sent, route.wire, packet.data, "lost")
         elif host is None or not host.alive:
-            self.trace.message(now, packet.sent_s, route.wire, packet.data, "unreachable")
+            self.trace.message(now, packet.sent, route.wire, packet.data, "unreachable")
             reason = "port unreachable" if route.wire.to_place else "no route to host"
             self.error(route.back, route.sender, Unreachable(route.icmp, reason))
         elif host.admits(len(packet.data)):
-            self.trace.message(now, packet.sent_s, route.wire, packet.data, packet.fate)
+            self.trace.message(now, packet.sent, route.wire, packet.data, packet.fate)
             host.receive(Datagram(route.flow, packet.data))
         else:
-            self.trace.message(now, packet.sent_s, route.wire, packet.data, "overflowed")
+            self.trace.message(now, packet.sent, route.wire, packet.data, "overflowed")
 
     def error(self, back: Direction, sender: Receiver, error: Unreachable) -> None:
         """Let an ICMP error go back to whom it concerns."""

@@ -25,6 +25,9 @@ Seen: TypeAlias = tuple[Address, Address]
 Recording: TypeAlias = Literal["none", "notes", "all"]
 """What is kept in memory; ``all`` is the messages as well as the notes."""
 
+Departure: TypeAlias = tuple[float, int]
+"""When a sender let go of a message, and the how-manyeth message of the run it was."""
+
 MessageListener: TypeAlias = "Callable[[MessageRecord], None]"
 NoteListener: TypeAlias = "Callable[[NoteRecord], None]"
 
@@ -61,13 +64,15 @@ class Wire:
 class MessageRecord(NamedTuple):
     """One message on the wire, told when its fate is settled: at its arrival, or at once when it never left.
 
-    ``time_s`` is when the fate was settled, ``sent_s`` when the sender let go of it. ``to_place`` is "" for an
-    address that nobody has. ``source`` and ``destination`` are as the sender wrote them; ``seen`` is what the
-    receiver saw, where a NAT or a balancer stood between.
+    ``time_s`` is when the fate was settled, ``sent_s`` when the sender let go of it; ``order`` rises in the order
+    of sending, also within one instant. ``to_place`` is "" for an address that nobody has. ``source`` and
+    ``destination`` are as the sender wrote them; ``seen`` is what the receiver saw, where a NAT or a balancer was
+    between.
     """
 
     time_s: float
     sent_s: float
+    order: int
     from_place: str
     to_place: str
     source: Address
@@ -92,6 +97,7 @@ class Trace:
     def __init__(self, record: Recording = "none") -> None:
         self.messages: list[MessageRecord] = []
         self.notes: list[NoteRecord] = []
+        self._departures = 0
         self._hash = blake2b(digest_size=16)
         self._message_listeners: list[MessageListener] = []
         self._note_listeners: list[NoteListener] = []
@@ -107,12 +113,19 @@ class Trace:
         if on_note is not None:
             self._note_listeners.append(on_note)
 
-    def message(self, time_s: float, sent_s: float, wire: Wire, data: bytes, fate: Fate) -> None:
+    def departure(self, time_s: float) -> Departure:
+        """A sender lets go of a message; ``message`` is told of this when the fate is settled."""
+        self._departures += 1
+        return time_s, self._departures
+
+    def message(self, time_s: float, departure: Departure, wire: Wire, data: bytes, fate: Fate) -> None:
+        sent_s, order = departure
         self._hash.update(_HEAD.pack(time_s, sent_s, len(data)) + wire.label + fate.encode() + data)
         if self._message_listeners:
             record = MessageRecord(
                 time_s,
                 sent_s,
+                order,
                 wire.from_place,
                 wire.to_place,
                 wire.source,

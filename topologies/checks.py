@@ -212,7 +212,6 @@ def _scenarios(topology: Topology) -> Iterator[Problem]:
 
 
 def _traffic(topology: Topology, scenario: Scenario, where: Path) -> Iterator[Problem]:
-    resources = list(dict.fromkeys(resource for node in topology.nodes.values() for resource in node.resources))
     for position, traffic in enumerate(scenario.traffic):
         here = (*where, "traffic", position)
         if traffic.source not in topology.clients:
@@ -222,9 +221,6 @@ def _traffic(topology: Topology, scenario: Scenario, where: Path) -> Iterator[Pr
             what = f"{traffic.source!r} is a client of kind {topology.clients[traffic.source].kind}"
             remedy = "let a client of kind traffic call, or give single calls as faults of kind call"
             yield Problem((*here, "from"), what, remedy)
-        if traffic.resource is not None and traffic.resource not in resources:
-            what = f"no node has the resource {traffic.resource!r}"
-            yield Problem((*here, "resource"), what, did_you_mean(traffic.resource, resources))
         for step, (start_s, _) in enumerate(traffic.profile):
             if start_s >= scenario.duration_s:
                 what = f"second {start_s:g} is not within duration_s {scenario.duration_s:g}"

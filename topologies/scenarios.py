@@ -76,9 +76,6 @@ class Traffic(Section):
         default=Spread(distribution="fixed", mean=20),
         description="The caller gives up (CANCEL) if not answered for so long.",
     )
-    resource: str | None = Field(
-        default=None, description="Resource that the calls take; default: the policy's own choice."
-    )
 
     @model_validator(mode="before")
     @classmethod

@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 from engine.boundary import Address, Datagram, Effect, Flow, Input, Interface, Machine, Send, StreamData
 from sim.part import Part
-from sim.trace import Trace, Wire
+from sim.trace import Departure, Trace, Wire
 
 
 class _Sent(NamedTuple):
-    at_s: float
+    departure: Departure
     wire: Wire
 
 
@@ -38,12 +38,13 @@ class Wires:
         """A machine let go of a message."""
         source = (interface.host, interface.port)
         wire = Wire(place, self._place(peer), source, peer, interface.transport)
+        departure = self._trace.departure(time_s)
         if interface.transport != "udp":  # what a stream takes, it delivers
-            self._trace.message(time_s, time_s, wire, data, "delivered")
+            self._trace.message(time_s, departure, wire, data, "delivered")
         elif not self._runs(wire.to_place):
-            self._trace.message(time_s, time_s, wire, data, "unreachable")
+            self._trace.message(time_s, departure, wire, data, "unreachable")
         else:
-            self._under_way.setdefault((source, peer, data), deque()).append(_Sent(time_s, wire))
+            self._under_way.setdefault((source, peer, data), deque()).append(_Sent(departure, wire))
 
     def arrived(self, time_s: float, interface: Interface, peer: Address, data: bytes) -> None:
         """A datagram reached a machine."""
@@ -51,16 +52,16 @@ class Wires:
         waiting = self._under_way.get(key)
         if not waiting:
             return  # from outside this rehearsal
-        at_s, wire = waiting.popleft()
+        departure, wire = waiting.popleft()
         if not waiting:
             del self._under_way[key]
-        self._trace.message(time_s, at_s, wire, data, "delivered")
+        self._trace.message(time_s, departure, wire, data, "delivered")
 
     def close(self) -> None:
         """Tell what never arrived."""
         for (_, _, data), waiting in self._under_way.items():
-            for at_s, wire in waiting:
-                self._trace.message(at_s, at_s, wire, data, "lost")
+            for departure, wire in waiting:
+                self._trace.message(departure[0], departure, wire, data, "lost")
         self._under_way.clear()
 
     def _place(self, address: Address) -> str:

@@ -41,7 +41,9 @@ def _poisson(profile: tuple[tuple[float, float], ...], random: Random) -> Iterat
     index = 0
     now = steps[0][0]
     while True:
-        due = -log(1.0 - random.random())  # expected number of calls until the next one
+        # Expected number of calls until the next one; rounded, for the last bit of a logarithm differs between C
+        # libraries, and a run must not.
+        due = round(-log(1.0 - random.random()), 9)
         while True:
             rate, end = steps[index][1], steps[index + 1][0]
             room = rate * (end - now) if rate else 0.0

@@ -1,7 +1,8 @@
 """How long calls last and callers wait: distributions, drawn by inversion.
 
 Each draw takes exactly one number of its stream, so the n-th draw is the same whatever was done with those
-before, and a longer mean stretches the same draws (common random numbers).
+before, and a longer mean stretches the same draws (common random numbers). Draws are rounded to the nanosecond:
+the last bit of a logarithm differs between C libraries, and a run must not.
 """
 
 from __future__ import annotations
@@ -38,9 +39,10 @@ class Duration:
         if self.distribution == "uniform":
             return self.low + (self.high - self.low) * share
         if self.distribution == "exponential":
-            return -self.mean * log(1.0 - share)
+            return round(-self.mean * log(1.0 - share), 9)
         deviation = self.mean if self.deviation is None else self.deviation
         variance = log(1.0 + (deviation / self.mean) ** 2)
         median = self.mean / sqrt(1.0 + (deviation / self.mean) ** 2)
         quantile = _STANDARD_NORMAL.inv_cdf(max(share, _LEAST))
-        return median * exp(min(sqrt(variance) * quantile, 700.0))  # beyond, no float can hold it
+        # beyond 700, no float can hold it
+        return round(median * exp(min(sqrt(variance) * quantile, 700.0)), 9)

@@ -30,4 +30,4 @@ def response(status: int, asked: bytes, to_tag: str = "to") -> bytes:
 def sent(time_s: float, way: str, data: bytes, fate: Fate = "delivered") -> MessageRecord:
     """``way`` is FROM>TO."""
     here, there = way.split(">")
-    return MessageRecord(time_s, time_s, here, there, ("127.0.0.1", 1), ("127.0.0.2", 1), "udp", data, fate)
+    return MessageRecord(time_s, time_s, 1, here, there, ("127.0.0.1", 1), ("127.0.0.2", 1), "udp", data, fate)

@@ -63,9 +63,21 @@ def test_records_tell_the_way_and_the_fate() -> None:
     pair.world.run(1.0)
     [record] = pair.world.trace.messages
     assert record == MessageRecord(
-        pytest.approx(0.010), 0.0, "left", "right", LEFT, RIGHT, "udp", b"hello", "delivered"
+        pytest.approx(0.010), 0.0, 1, "left", "right", LEFT, RIGHT, "udp", b"hello", "delivered"
     )
     assert pair.world.trace.notes == [NoteRecord(record.time_s, "right", Heard("Datagram"))]
+
+
+def test_messages_sent_at_one_instant_keep_the_order_of_sending() -> None:
+    pair = Pair(link=Link(latency_ms=10.0, jitter_ms=5.0, reorder=0.5))
+    said = [f"{number}" for number in range(20)]
+    for word in said:
+        pair.say(word)
+    pair.world.run(1.0)
+    arrived = pair.world.trace.messages
+    assert {record.sent_s for record in arrived} == {0.0}
+    assert [record.data.decode() for record in arrived] != said
+    assert [record.data.decode() for record in sorted(arrived, key=lambda record: record.order)] == said
 
 
 def test_only_what_is_asked_for_is_kept() -> None:
@@ -73,7 +85,7 @@ def test_only_what_is_asked_for_is_kept() -> None:
     kept = {}
     for record in ("none", "notes", "all"):
         trace = Trace(record)
-        trace.message(1.0, 0.5, wire, b"hello", "delivered")
+        trace.message(1.0, (0.5, 1), wire, b"hello", "delivered")
         trace.note(1.0, "left", Heard("x"))
         kept[record] = (len(trace.messages), len(trace.notes), trace.hash)
     assert {record: counts[:2] for record, counts in kept.items()} == {

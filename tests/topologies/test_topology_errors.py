@@ -140,7 +140,6 @@ ONE_PROBLEM = {
     ),
     "no such client": ("from: callers", "from: caller", 15, "no client 'caller'", "'callers'"),
     "callee": ("to: 9196", "to: 'a b'", 15, "no user part", "such as 9196"),
-    "resource": ("rate_per_s: 10", "rate_per_s: 10, resource: pstm", 15, "no node has", "'pstn'"),
     "fault kind": ("kind: kill", "kind: kil", 17, "'kil' is no kind of fault", "'kill'"),
     "fault without kind": ("kind: kill, ", "", 17, "'kind' is missing", "one of call, change_network"),
     "fault key": ("kind: kill", "kind: kill, one_way: true", 17, "unknown key 'one_way'", "known here"),

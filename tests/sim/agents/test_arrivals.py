@@ -42,6 +42,15 @@ def test_another_rate_stretches_the_same_calls() -> None:
     assert slow == pytest.approx([2 * time for time in fast])
 
 
+def test_what_a_logarithm_gave_is_rounded_so_that_no_library_s_last_bit_shows() -> None:
+    random = Random(7)
+    for law in ("exponential", "lognormal"):
+        drawn = [Duration(distribution=law, mean=20.0).draw(random) for _ in range(1000)]
+        assert drawn == [round(each, 9) for each in drawn]
+    times = first(Arrivals(rate_per_s=1.0), 1000)
+    assert times == pytest.approx([round(each, 9) for each in times], abs=1e-11)
+
+
 DURATIONS: list[tuple[dict[str, Any], float, float]] = [
     ({"distribution": "fixed", "mean": 20.0}, 20.0, 0.0),
     ({"distribution": "exponential", "mean": 20.0}, 20.0, 20.0),
