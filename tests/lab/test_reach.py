@@ -26,7 +26,7 @@ def rows(*told: tuple[float, str, Note]) -> list[tuple[str, float, float | None,
 
 
 def bound(time_s: float, contact: str = CONTACT) -> tuple[float, str, Note]:
-    return time_s, EDGE, ContactBound("1000@lab.test", contact, "127.0.0.1:1", "FS1")
+    return time_s, EDGE, ContactBound("1000@lab.test", contact, "127.0.0.1:1", "FS1", ())
 
 
 def unbound(time_s: float, why: str, contact: str = CONTACT) -> tuple[float, str, Note]:

@@ -12,7 +12,7 @@ from sim.faults import FaultApplied
 from sim.trace import NoteRecord
 
 AGENT = "web/1000"
-BOUND = ("edge1", ContactBound("1000@lab.test", "sip:x", "127.0.0.1:1", "FS1"))
+BOUND = ("edge1", ContactBound("1000@lab.test", "sip:x", "127.0.0.1:1", "FS1", ()))
 FORGOTTEN = ("edge1", ContactUnbound("1000@lab.test", "sip:x", "expired"))
 REGISTERED = (AGENT, Registered("1000", 180.0, 0.1))
 
