@@ -9,7 +9,7 @@ MEASURED = $(firstword $(wildcard .venv-compiled/bin/python) .venv/bin/python)
 PYTEST_ARGS ?= -n auto
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench compiled bench-peers peers clean
+.PHONY: help demo test notebooks lint format bench compiled bench-peers peers clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: .venv/.run-installed ## Simulate the seed topology: ten calls a second, a 
 
 test: .venv/.test-installed peers ## Run the tests
 	.venv/bin/pytest $(PYTEST_ARGS)
+
+notebooks: .venv/.test-installed ## Run the notebooks' texts, and keep what they show (minutes)
+	.venv/bin/python -m notebooks
 
 lint: .venv/.test-installed ## Check style and types
 	.venv/bin/ruff check

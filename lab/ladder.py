@@ -36,7 +36,7 @@ class Step:
         return self.fate not in LOST
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Ladder:
     """A call as steps between places, left to right in the order in which they came in."""
 
@@ -44,7 +44,7 @@ class Ladder:
     places: tuple[str, ...]
     steps: tuple[Step, ...]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         return as_text(self)
 
     def _repr_png_(self) -> bytes:

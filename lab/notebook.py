@@ -24,9 +24,10 @@ def enable() -> None:
     shell = ipython.get_ipython() if ipython is not None else None
     if shell is None:
         return
-    formatter: Any = shell.display_formatter.formatters["image/png"]
-    formatter.for_type_by_name("topologies.topology", "Topology", topology_png)
-    formatter.for_type_by_name("matplotlib.figure", "Figure", figure_png)
+    formatters: Any = shell.display_formatter.formatters
+    formatters["image/png"].for_type_by_name("topologies.topology", "Topology", topology_png)
+    formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", figure_png)
+    formatters["text/plain"].for_type_by_name("topologies.topology", "Topology", _topology_in_words)
 
 
 def topology_png(topology: Topology) -> bytes:
@@ -34,6 +35,12 @@ def topology_png(topology: Topology) -> bytes:
     from lab.plots.graph import draw_topology
 
     return figure_png(draw_topology(topology))
+
+
+def _topology_in_words(topology: Topology, printer: Any, _cycle: bool) -> None:
+    """What stands beside the picture: one line, not the whole content."""
+    counted = ", ".join(f"{len(getattr(topology, kind))} {kind}" for kind in ("edges", "nodes", "clients"))
+    printer.text(f"<Topology {topology.name}: {counted}>")
 
 
 def figure_png(figure: Figure) -> bytes:

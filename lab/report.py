@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """A run and what can be said about it."""
 
@@ -58,6 +58,13 @@ class Report:
             )
         )
 
+    def graph(self) -> Figure:
+        """The topology, with the calls that took each way."""
+        from lab.plots.graph import draw_topology, ways_of
+
+        topology = self.outcome.topology
+        return draw_topology(topology, ways_of(self.facts, topology), self.outcome.policy)
+
     def call(self, call_id: str | None = None) -> Ladder:
         """The messages of a call as a ladder; default: of the one worth showing.
 
@@ -78,6 +85,13 @@ class Report:
         if not messages:
             raise InputError(f"the messages of {call_id} were not kept - run simulate(..., messages=True)")
         return build_ladder(sorted(messages, key=lambda message: message.order), f"Call {call_id}")
+
+    def __repr__(self) -> str:
+        outcome, calls = self.outcome, self.summary.calls
+        return (
+            f"<Report: {outcome.topology.name}, scenario {outcome.scenario}, policy {outcome.policy}, "
+            f"seed {outcome.seed}: {calls.offered} calls, {calls.answered} answered>"
+        )
 
     def _repr_html_(self) -> str:
         from lab.notebook import report_html

@@ -34,7 +34,7 @@ def client_parts(topology: Topology, name: str, scenario: Scenario | None, durat
     users = client.users.names
     if client.lone:
         calls = scenario.traffic if scenario else ()
-        loads = [_load(each, duration_s) for each in calls if each.source == name]
+        loads = [load_of(each, duration_s) for each in calls if each.source == name]
         config = _phones(topology, name, name, users, client.port)
         return [_part(name, config, partial(_traffic, config, loads))]
     ports = client.ports or [0] * len(users)
@@ -121,7 +121,8 @@ def _come_back(config: PhonesConfig, birth: Birth) -> PhonesConfig:
     return replace(config, comes_s=0.0) if birth.number else config
 
 
-def _load(calls: Calls, duration_s: float) -> Load:
+def load_of(calls: Calls, duration_s: float) -> Load:
+    """The traffic of a scenario as a call generator takes it."""
     arrivals = Arrivals(law=calls.arrivals, rate_per_s=calls.rate_per_s or 0.0, profile=calls.profile)
     return Load(
         to=calls.numbers,

@@ -1,4 +1,4 @@
-"""The command line: ``siptwin simulate | rehearse | serve | check | plan | nodes``.
+"""The command line: ``siptwin simulate | rehearse | serve | check | plan | lab | nodes``.
 
 Heavy imports (data frames, plots, the engine itself) are made by the commands that need them, so that ``--help``
 answers at once.

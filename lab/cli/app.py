@@ -11,6 +11,7 @@ from lab.cli.check import check
 from lab.cli.designs import designs
 from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
+from lab.cli.notebooks import lab
 from lab.cli.plan import plan
 from lab.cli.rehearse import rehearse
 from lab.cli.serve import serve
@@ -55,4 +56,5 @@ app.command()(check)
 app.command()(certificate)
 app.command()(plan)
 app.command()(designs)
+app.command()(lab)
 app.add_typer(nodes, name="nodes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from engine import __version__
 from lab.errors import InputError
@@ -14,7 +14,7 @@ from lab.experiments.progress import Tell, progress_bar
 from lab.experiments.results import About, Results, collect
 from lab.experiments.statistics import interval
 from lab.experiments.store import Store, parquet_or_csv
-from lab.experiments.task import Done, Task
+from lab.experiments.task import Done, Level, Task
 from lab.experiments.variants import Factor, Variant, factor, variants, with_columns
 from lab.experiments.workers import workers
 from lab.results import Frames
@@ -31,6 +31,7 @@ class _Asked:
     scenario: str | None = None
     policy: PolicyChoice = None
     duration_s: float | None = None
+    level: Level = "messages"
     seed: int = 0
     keep: tuple[str, ...] = ALL_TABLES
     measures: Mapping[str, Measure] = field(default_factory=dict)
@@ -52,6 +53,9 @@ class Experiment:
         Of all edges, instead of the topology's. An object is copied for each run.
     duration_s : float, optional
         New calls come for so long; default: the scenario's.
+    level : {"messages", "calls"}
+        ``calls`` leaves the messages out, which is some thirty times as fast: for channels and policies over many
+        hours. Faults take messages.
     seed : int
         Of the first replication; the n-th has ``seed + n`` in every variant (common random numbers), and
         ``siptwin simulate --seed`` repeats it.
@@ -82,6 +86,7 @@ class Experiment:
         scenario: str | None = None,
         policy: PolicyChoice = None,
         duration_s: float | None = None,
+        level: Level = "messages",
         seed: int = 0,
         keep: Iterable[str] = ALL_TABLES,
         measures: Mapping[str, Measure] | None = None,
@@ -92,11 +97,14 @@ class Experiment:
                 raise InputError(f"there is no table {name!r} - {did_you_mean(name, ALL_TABLES)}")
         if duration_s is not None and not 0 < duration_s < float("inf"):
             raise InputError(f"duration_s is {duration_s} - give seconds above 0")
+        if level not in get_args(Level):
+            raise InputError(f"there is no level {level!r} - {did_you_mean(str(level), get_args(Level))}")
         self._asked = _Asked(
             topology=load(topology) if isinstance(topology, str) else topology,
             scenario=scenario,
             policy=policy,
             duration_s=duration_s,
+            level=level,
             seed=seed,
             keep=tuple(name for name in ALL_TABLES if name in kept),
             measures=dict(measures or {}),
@@ -215,6 +223,7 @@ class Experiment:
             scenario=variant.scenario,
             policy=variant.policy,
             duration_s=asked.duration_s,
+            level=asked.level,
             keep=asked.keep,
             measures=asked.measures,
         )
@@ -225,7 +234,13 @@ class Experiment:
 
     def _make(self) -> list[Variant]:
         asked = self._asked
-        return variants(asked.topology, with_columns(asked.factors), asked.scenario, asked.policy)
+        made = variants(asked.topology, with_columns(asked.factors), asked.scenario, asked.policy)
+        for each in made:
+            if asked.level == "calls" and each.topology.scenario(each.scenario).faults:
+                raise InputError(
+                    f"scenario {each.scenario} has faults, which take messages - leave level='calls' out"
+                )
+        return made
 
     def _about(self, replications: int) -> About:
         named = with_columns(self._asked.factors)
@@ -245,6 +260,7 @@ class Experiment:
                 "siptwin": __version__,
                 "variants": [each.identity() for each in self._variants],
                 "duration_s": self._asked.duration_s,
+                "level": self._asked.level,
                 "seed": self._asked.seed,
                 "keep": list(self._asked.keep),
                 "measures": sorted(self._asked.measures),

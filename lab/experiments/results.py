@@ -147,6 +147,9 @@ class Results:
 
     def _values(self, metric: str) -> pd.Series[float]:
         known = [c for c in self.runs.columns if c not in (*self.factors, "replication", "seed", "trace_hash")]
+        if not len(self.runs):
+            why = f", the first with: {self.failures['error'].iloc[0]}" if len(self.failures) else ""
+            raise InputError(f"no run ended well{why} - look at the table failures")
         if metric not in known:
             raise InputError(f"there is no figure {metric!r} - {did_you_mean(metric, known)}")
         return self.runs[metric].astype("float64")

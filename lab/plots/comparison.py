@@ -62,7 +62,7 @@ def draw_comparison(
 
 
 def _shown(name: str, value: Any) -> str:
-    return str(value) if name in ("policy", "scenario") else f"{name} {value}"
+    return value if isinstance(value, str) else f"{name} {value}"
 
 
 def _verdict(row: dict[str, Any], *, lower_is_better: bool) -> str:

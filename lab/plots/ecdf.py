@@ -65,5 +65,5 @@ def draw_ecdf(
         axes.set_xlabel(of)
         axes.set_ylabel("cases that took no longer (%)")
         axes.set_title(title)
-        axes.legend(loc="lower right")
+        axes.legend(loc="best")
     return figure

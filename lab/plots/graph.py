@@ -41,7 +41,7 @@ def _places(topology: Topology, client: str) -> Sequence[str]:
     return [client, *(f"{client}/{user}" for user in named.users.names)]
 
 
-def draw_topology(topology: Topology, ways: Ways | None = None) -> Figure:
+def draw_topology(topology: Topology, ways: Ways | None = None, policy: str | None = None) -> Figure:
     """Clients, edges and nodes from left to right; a single point of failure has a heavy, broken frame.
 
     Parameters
@@ -50,6 +50,8 @@ def draw_topology(topology: Topology, ways: Ways | None = None) -> Figure:
         What is drawn.
     ways : mapping, optional
         Calls by way (`ways_of`): lines as wide as they were busy, with their number.
+    policy : str, optional
+        What routed, where it was not the edges' own policy.
     """
     columns = [(kind, color, list(getattr(topology, kind))) for kind, color in _KINDS]
     columns = [column for column in columns if column[2]]
@@ -73,7 +75,7 @@ def draw_topology(topology: Topology, ways: Ways | None = None) -> Figure:
         _draw_ways(axes, topology, places, ways)
         for _, color, names in columns:
             for name in names:
-                _draw_place(axes, name, _under(topology, name), places[name], color, weak=name in weak)
+                _draw_place(axes, name, _under(topology, name, policy), places[name], color, weak=name in weak)
         handles = [Patch(facecolor=_pale(color), edgecolor=color, label=kind) for kind, color, _ in columns]
         if weak:
             mark = Line2D([], [], color=VERMILION, linewidth=2.4, linestyle=(0, (4, 1.5)))
@@ -114,10 +116,10 @@ def _draw_place(axes: Axes, name: str, under: str, place: tuple[float, float], c
     axes.text(*place, text, ha="center", va="center", fontsize=8.5, color=BLACK, bbox=box, zorder=3)
 
 
-def _under(topology: Topology, name: str) -> str:
+def _under(topology: Topology, name: str, policy: str | None) -> str:
     """A few words on a place."""
     if name in topology.edges:
-        return topology.edges[name].policy.use
+        return policy or topology.edges[name].policy.use
     if name in topology.nodes:
         return " ".join(f"{kind}={count}" for kind, count in list(topology.nodes[name].resources.items())[-1:])
     users = len(topology.clients[name].users)

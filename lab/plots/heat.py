@@ -10,6 +10,8 @@ from lab.plots.style import styled
 from topologies.errors import did_you_mean
 
 _CELL_IN = (0.95, 0.55)
+_TITLE_IN = 2.2  # of the width: what the axis and the scale take beside the title
+_LETTER_IN = 0.085
 
 
 def draw_heat_map(
@@ -52,7 +54,8 @@ def draw_heat_map(
     table = frame.pivot_table(index=rows, columns=columns, values=value, sort=False, dropna=False)
     with styled():
         size_in = (1.9 + _CELL_IN[0] * len(table.columns), 1.3 + _CELL_IN[1] * len(table.index))
-        figure = Figure(figsize=(max(size_in[0], 4.0), size_in[1]), layout="constrained")
+        figure = Figure(figsize=(max(size_in[0], _TITLE_IN + _LETTER_IN * len(title)), size_in[1]))
+        figure.set_layout_engine("constrained")
         axes = figure.subplots()
         axes.grid(visible=False)
         image = axes.imshow(table.to_numpy(dtype=float), cmap="cividis_r", aspect="auto")

@@ -27,6 +27,17 @@ class Load:
     ends_s: float = NEVER  # no new call from then on
 
 
+def call_id_of(load: int, number: int, machine: str) -> str:
+    """The Call-ID of a load's n-th call."""
+    return f"c{f'{load}-' if load else ''}{number:06d}@{machine}"
+
+
+def streams_of(random: Random) -> tuple[Random, Random, Random]:
+    """The streams of a load's own, for arrivals, hold times and patience, taken from its machine's."""
+    arrivals, hold, patience = (Random(random.getrandbits(64)) for _ in range(3))
+    return arrivals, hold, patience
+
+
 class Traffic:
     """A machine that places the calls of its loads, and answers calls to its users.
 
@@ -77,10 +88,10 @@ class _Source(Timed):
 
     __slots__ = (
         "_hold_random",
+        "_index",
         "_load",
         "_number",
         "_patience_random",
-        "_prefix",
         "_started_at",
         "_times",
         "_traffic",
@@ -90,10 +101,8 @@ class _Source(Timed):
         super().__init__()
         self._traffic = traffic
         self._load = load
-        self._prefix = "c" if index == 0 else f"c{index}-"
-        arrivals_random, self._hold_random, self._patience_random = (
-            Random(random.getrandbits(64)) for _ in range(3)
-        )
+        self._index = index
+        arrivals_random, self._hold_random, self._patience_random = streams_of(random)
         self._times: Iterator[float] = load.arrivals.times(arrivals_random)
         self._number = 0
         self._started_at = 0.0
@@ -109,7 +118,7 @@ class _Source(Timed):
         traffic.phones.place(
             config.users[(self._number - 1) % len(config.users)],
             load.to[(self._number - 1) % len(load.to)],
-            f"{self._prefix}{self._number:06d}@{config.name}",
+            call_id_of(self._index, self._number, config.name),
             hold_s=load.hold.draw(self._hold_random),
             patience_s=load.patience.draw(self._patience_random),
             now=now,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from topologies import Topology, parse
 
 TEXT = """
+name: small
 edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}}}
 nodes:
   FS1: {host: 127.0.1.1, resources: pstn=100}

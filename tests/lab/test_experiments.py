@@ -142,6 +142,13 @@ class TestFailures:
         assert failure["error"] == "ArithmeticError: not this one"
         assert "picky" in failure["trace"]
 
+    def test_where_all_failed_the_first_reason_is_told(self) -> None:
+        def never(_frames: Frames) -> float:
+            raise ArithmeticError("never")
+
+        with pytest.raises(InputError, match="no run ended well, the first with: ArithmeticError: never"):
+            self.measured(never, 1).estimate("failed_share")
+
     def test_a_process_that_dies_takes_its_own_run_along_and_no_other(self) -> None:
         first = self.measured(lambda _: 0.0, 1).calls.groupby("replication")["placed_at_s"].min()
 
@@ -258,6 +265,8 @@ class TestBadInput:
             (lambda: Experiment(topology(), policy=int), "no policy"),
             (lambda: Experiment(topology(), keep=["cals"]), "calls"),
             (lambda: Experiment(topology(), duration_s=0), "above 0"),
+            (lambda: Experiment(topology(), level="cals"), "did you mean 'calls'"),  # type: ignore[arg-type]
+            (lambda: Experiment(topology(), level="calls"), "faults, which take messages"),
             (lambda: two_policies().vary(policy=["seed"]), "varied twice"),
             (lambda: two_policies().vary(scenario="death"), "list"),
             (lambda: two_policies().vary(scenario=[]), "no values"),

@@ -7,19 +7,21 @@ from itertools import pairwise
 import pytest
 from scipy.stats import kstest, uniform
 
+from engine.policy import Call, Policy
 from lab.capacity import erlang_b
 from lab.experiments import Experiment
 from lab.results import Frames
 from topologies import Topology, parse
 
-HOLD_S = 1.0
+HOLD_S = 10.0  # beside which the milliseconds of set-up, that hold a channel too, are nothing
 
 
 def pool(offered: float, channels: int, calls: int) -> Topology:
-    """Two nodes whose channels are the bound; short calls, so that many come in little time."""
+    """Two nodes whose channels are the bound."""
     half = channels // 2
     return parse(
         f"""
+name: pool
 edges: {{edge1: {{interfaces: {{agents: {{host: 127.0.0.1}}}}}}}}
 nodes:
   FS1: {{host: 127.0.1.1, resources: pstn={half}}}
@@ -39,11 +41,57 @@ scenarios:
     )
 
 
-@pytest.mark.parametrize(("offered", "channels", "replications"), [(10, 15, 5), (20, 30, 5), (100, 117, 5)])
-def test_erlang_b_lies_in_the_confidence_interval(offered: float, channels: int, replications: int) -> None:
-    asked = Experiment(pool(offered, channels, calls=600), keep=())
-    found = asked.run(replications, progress=False, processes=1).estimate("failed_share").iloc[0]
-    assert found["low"] <= erlang_b(offered, channels) <= found["high"]
+class TestBlocking:
+    def test_erlang_b_lies_in_the_confidence_interval(self) -> None:
+        asked = Experiment(pool(10, 15, calls=600), keep=())
+        found = asked.run(5, progress=False).estimate("failed_share").iloc[0]
+        assert found["low"] <= erlang_b(10, 15) <= found["high"]
+
+    @pytest.mark.parametrize(("offered", "channels"), [(10, 15), (20, 30), (100, 117)])
+    def test_and_in_the_narrow_one_of_many_calls(self, offered: float, channels: int) -> None:
+        asked = Experiment(pool(offered, channels, calls=5000), level="calls", keep=())
+        found = asked.run(10, progress=False).estimate("failed_share").iloc[0]
+        share = erlang_b(offered, channels)
+        assert found["low"] <= share <= found["high"]
+        assert found["half_width"] < max(0.3 * share, 0.004), "wide intervals hold anything"
+
+
+class TestCallsAlone:
+    """The level of calls leaves the messages out, and nothing else."""
+
+    @pytest.mark.parametrize("policy", ["least_loaded", "hash_user", "seed"])
+    def test_the_same_seeds_tell_the_same_story(self, policy: str) -> None:
+        told = {}
+        for level in ("messages", "calls"):
+            asked = Experiment(pool(10, 15, calls=400), policy=policy, level=level)  # type: ignore[arg-type]
+            told[level] = asked.run(1, processes=1, progress=False)
+        calls = told["messages"].calls.merge(told["calls"].calls, on="call_id", suffixes=("", "_alone"))
+        assert len(calls) == len(told["messages"].calls) == len(told["calls"].calls)
+        assert (calls["placed_at_s"] == calls["placed_at_s_alone"]).all()
+        assert (calls["outcome"] == calls["outcome_alone"]).mean() > 0.99
+        assert (calls["status"] == calls["status_alone"]).mean() > 0.99
+        answered = calls[(calls["outcome"] == "answered") & (calls["outcome_alone"] == "answered")]
+        assert (answered["answer_s"] - answered["answer_s_alone"]).abs().max() < 0.002, "jitter"
+        assert (answered["talk_s"] - answered["talk_s_alone"]).abs().max() < 0.002
+        if policy == "hash_user":
+            assert (calls["node"] == calls["node_alone"]).mean() > 0.99
+
+    def test_callers_give_up_and_full_nodes_say_so(self) -> None:
+        settings = {"nodes.*.model.answer_delay_s": [0.3], "scenario.traffic[0].patience_s.mean": [0.2, 1.0]}
+        runs = (
+            Experiment(pool(5, 20, 100), level="calls").vary(**settings).run(1, progress=False, processes=1).runs
+        )
+        assert (runs["calls_gave_up"] == runs["calls_offered"]).tolist() == [True, False]
+        full = Experiment(pool(10, 200, 300), level="calls").vary(**{"nodes.*.model.max_sessions": [3]})
+        assert full.run(1, progress=False, processes=1).runs["failed_share"].iloc[0] > 0.2
+
+    def test_what_takes_messages_is_told(self) -> None:
+        class Forks(Policy):
+            async def invite(self, call: Call) -> None:
+                await call.fork(list(call.nodes("fs")))
+
+        results = Experiment(pool(5, 20, 20), policy=Forks, level="calls").run(1, progress=False, processes=1)
+        assert "at the level of messages" in results.failures["error"].iloc[0]
 
 
 class TestGap:
