@@ -22,6 +22,9 @@ def lab(
         int, typer.Option("--port", min=0, max=65535, help="Port of JupyterLab on this machine.")
     ] = 8888,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open a browser.")] = True,
+    allow_root: Annotated[
+        bool, typer.Option("--allow-root", help="Run as root, as in a container; JupyterLab refuses it otherwise.")
+    ] = False,
 ) -> None:
     """Open the notebooks in JupyterLab: questions about failover and capacity, each answered by simulation.
 
@@ -44,8 +47,7 @@ def lab(
         typer.echo(f"put {len(put)} notebooks into {folder}", err=True)
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--notebook-dir={folder.resolve()}"]
     command.append(f"--LabApp.default_url=/lab/tree/{_FIRST_PAGE}")
-    if not browser:
-        command.append("--no-browser")
+    command += ["--no-browser"] * (not browser) + ["--allow-root"] * allow_root
     try:
         raise typer.Exit(subprocess.run(command, check=False).returncode)
     except KeyboardInterrupt:  # JupyterLab got it, too, and has ended

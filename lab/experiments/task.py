@@ -93,8 +93,9 @@ def _simulate(task: Task) -> Done:
 
     gathering = Gathering()
     checked = _run(task, gathering)
-    warm_up_s = task.topology.scenario(task.scenario).warm_up_s
-    summary = summarise(gathering.facts, tuple(task.topology.nodes), warm_up_s, run.duration_s)
+    scenario = task.topology.scenario(task.scenario)
+    until_s = scenario.duration_s if task.duration_s is None else task.duration_s
+    summary = summarise(gathering.facts, tuple(task.topology.nodes), scenario.warm_up_s, until_s)
     frames = to_frames(gathering.facts)
     measured = {name: float(measure(frames)) for name, measure in task.measures.items()}
     return Done(
