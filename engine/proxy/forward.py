@@ -9,7 +9,7 @@ from engine.boundary import Flow
 from engine.here import DEFAULT_PORTS, Here
 from engine.nat import is_private
 from engine.sip.errors import SipError
-from engine.sip.headers import MAGIC_COOKIE, Via, parse_via
+from engine.sip.headers import MAGIC_COOKIE, parse_via
 from engine.sip.message import Request
 
 _ROUTING = ("route", "proxy-require", "proxy-authorization")
@@ -30,7 +30,6 @@ def note_source(request: Request, flow: Flow) -> Flow:
     sent_by = host if asked else via.host.decode("ascii").strip("[]").lower()
     if asked or sent_by != host:
         value = request.first("via")
-        params = params.copy()
         if asked and params[b"rport"] is None:
             params[b"rport"] = digits = b"%d" % port
             if value.endswith(b";rport"):
@@ -40,7 +39,7 @@ def note_source(request: Request, flow: Flow) -> Flow:
         if b"received" not in params:
             params[b"received"] = received = host.encode("ascii", "replace")
             value += b";received=" + received
-        request.replace_top_via(value, Via(via.transport, via.host, via.port, params))
+        request.replace_top_via(value, via)
     if asked or flow.stream or (sent_by != host and is_private(sent_by) and not is_private(host)):
         return flow
     return Flow(flow.interface, (host, via.port or DEFAULT_PORTS["udp"]))

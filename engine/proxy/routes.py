@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from engine.boundary import Flow
 from engine.here import Here
@@ -15,15 +14,18 @@ from engine.sip.uri import SipUri, parse_uri
 _TAGGED = re.compile(rb"<([^<>]+);ftag=[A-Za-z0-9\-_.!~*'()+]++>")
 
 
-class Routed(NamedTuple):
+class Routed:
     """``popped`` of our own Routes were taken off; the last of them named ``interface``, by which to leave.
 
     ``user`` is that one's user part, which may be a token of the flow on which the far side is reached.
     """
 
-    popped: int
-    interface: str
-    user: bytes | None
+    __slots__ = ("interface", "popped", "user")
+
+    def __init__(self, popped: int, interface: str, user: bytes | None) -> None:
+        self.popped = popped
+        self.interface = interface
+        self.user = user
 
 
 def take_routes(request: Request, here: Here) -> Routed:

@@ -18,9 +18,9 @@ _VIA = re.compile(
     TOKEN + SWS + rb"/" + SWS + TOKEN + SWS + rb"/" + SWS + rb"(" + TOKEN + rb")[ \t]++"
     rb"(" + HOST + rb")" + SWS + rb"(?::" + SWS + rb"([0-9]{1,5}))?" + SWS + rb"(" + PARAMS + rb")"
 )
-# The form that nearly all have: a branch, and then at most an empty rport. What stands before is one of few.
+# The form that nearly all have: a branch, and before or behind it an empty rport. What stands first is one of few.
 _USUAL_SENT = re.compile(rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?")
-_USUAL_BRANCH = re.compile(rb"(" + TOKEN + rb")(;rport)?")
+_USUAL_PARAMS = re.compile(rb"(?:(rport);)?branch=(" + TOKEN + rb")(?:;(rport))?")
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT, display-name = *(token LWS) / quoted-string. UTF-8 without
 # quotes is tolerated in a display name, a comma is not (RFC 4475 §3.1.2.15).
 _NAME_ADDR = re.compile(
@@ -43,13 +43,16 @@ _ADDR_SPEC = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*:[^<>\";,?\x00-\x20\x7f]+)" 
 _CSEQ = re.compile(rb"([0-9]{1,16})[ \t]++(" + TOKEN + rb")")
 
 
-class Via(NamedTuple):
+class Via:
     """One Via value; ``params`` in lower case. ``port`` is None where the default of the transport is meant."""
 
-    transport: bytes
-    host: bytes
-    port: int | None
-    params: dict[bytes, bytes | None]
+    __slots__ = ("host", "params", "port", "transport")
+
+    def __init__(self, transport: bytes, host: bytes, port: int | None, params: dict[bytes, bytes | None]) -> None:
+        self.transport = transport
+        self.host = host
+        self.port = port
+        self.params = params
 
     @property
     def branch(self) -> bytes:
@@ -78,13 +81,13 @@ class CSeq(NamedTuple):
 
 
 def parse_via(value: bytes) -> Via:
-    start, mark, rest = value.partition(b";branch=")
-    usual = _USUAL_BRANCH.fullmatch(rest) if mark and len(start) <= 64 else None
+    start, _, rest = value.partition(b";")
+    usual = _USUAL_PARAMS.fullmatch(rest) if len(start) <= 64 else None
     sent = _remembered_sent(start) if usual is not None else None
     if usual is not None and sent is not None:
-        branch, rport = usual.groups()
-        transport, host, port = sent
-        return Via(transport, host, port, {b"branch": branch, b"rport": None} if rport else {b"branch": branch})
+        before, branch, behind = usual.groups()
+        params = {b"branch": branch, b"rport": None} if before or behind else {b"branch": branch}
+        return Via(sent[0], sent[1], sent[2], params)
     match = _VIA.fullmatch(value)
     if match is None:
         raise SipError("malformed Via")

@@ -88,12 +88,13 @@ def canonical_name(raw: bytes) -> str:
 class Layout:
     """The header names of messages as they come in: which line is which, and where its value begins."""
 
-    __slots__ = ("first", "flaw", "names", "starts")
+    __slots__ = ("first", "flaw", "names", "repeated", "starts")
 
     def __init__(self, names: list[str], starts: list[int]) -> None:
         self.names = names
         self.starts = starts
         self.first = {name: index for index, name in reversed([*enumerate(names)])}
+        self.repeated = frozenset(name for name in names if names.count(name) > 1)
         self.flaw: str | None = None  # what is wrong with these names ("" if nothing), once validation has looked
 
 
@@ -139,9 +140,11 @@ class Message:
 
     def all(self, name: str) -> list[bytes]:
         """The value of each header line of this name, in order, lists not split."""
+        layout = self.layout
+        if layout is not None and name not in layout.repeated:
+            value = self.get(name)
+            return [] if value is None else [value]
         found: list[bytes] = []
-        if not self.has(name):
-            return found
         index = -1
         for _ in range(self.names.count(name)):
             index = self.names.index(name, index + 1)
@@ -165,6 +168,10 @@ class Message:
         return name in self.names if self.layout is None else name in self.layout.first
 
     def count(self, name: str) -> int:
+        """How many lines there are of this header."""
+        layout = self.layout
+        if layout is not None and name not in layout.repeated:
+            return 1 if name in layout.first else 0
         return self.names.count(name)
 
     @property
@@ -419,7 +426,8 @@ def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
 
 def _begin(start: bytes, names: list[str], lines: list[bytes], bare_break: bool) -> Request | Response:
     """A message that begins with this line."""
-    match = _REQUEST_LINE.fullmatch(start)
+    response = start[:4] == b"SIP/"
+    match = None if response else _REQUEST_LINE.fullmatch(start)
     if match is not None:
         method, uri, version = match.groups()
         request = Request(method, uri, names, lines)

@@ -98,7 +98,9 @@ def test_replacing_the_top_via_leaves_all_else(written: Written, via: bytes) -> 
     before, message = read(written.octets), read(written.octets)
     message.replace_top_via(via)
     assert message.values("via")[1:] == before.values("via")[1:]
-    assert message.via == parse_via(FOLD.sub(b"", via))
+    read_anew = parse_via(FOLD.sub(b"", via))
+    assert (message.via.host, message.via.port) == (read_anew.host, read_anew.port)
+    assert (message.via.transport, message.via.params) == (read_anew.transport, read_anew.params)
     changed = [pair for pair in zip(before.lines, message.lines, strict=True) if pair[0] != pair[1]]
     assert len(changed) <= 1
 
