@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 
 from engine.boundary import NEVER, Flow
 from engine.sip.message import Request, Response
+from engine.ua.parts import Block, block, reply
 from sim.agents.browser.config import BrowserConfig
-from sim.agents.messages import Block, block, reply, uuid_text
+from sim.agents.messages import uuid_text
 from sim.agents.phones.dialect import Dialect
 from sim.agents.phones.user import User
 

@@ -9,12 +9,12 @@ from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction
 from engine.sip.transactions.transaction import cancel_of
-from sim.agents.dialogs import Dialog
+from engine.ua.dialog import Dialog
+from engine.ua.parts import EMPTY
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.causes import Cause, cause_of
 from sim.agents.freeswitch.leg import OVER, SETTING_UP, UP, Leg
 from sim.agents.freeswitch.wording import OFFER
-from sim.agents.messages import EMPTY
 
 if TYPE_CHECKING:
     from sim.agents.freeswitch.node import Node

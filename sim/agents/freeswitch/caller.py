@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from engine.sip.transactions import ServerTransaction
 from engine.sip.uri import parse_uri
-from sim.agents.answer import UnconfirmedAnswer
-from sim.agents.dialogs import Dialog
+from engine.ua.answer import UnconfirmedAnswer
+from engine.ua.dialog import Dialog
+from engine.ua.parts import Block, block, reply
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.authenticator import parts_of, user_of
 from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.leg import SETTING_UP, UP, Leg
 from sim.agents.freeswitch.wording import SESSION, party
-from sim.agents.messages import Block, block, reply
 
 if TYPE_CHECKING:
     from sim.agents.freeswitch.node import Node

@@ -8,15 +8,16 @@ from engine.boundary import NEVER
 from engine.sip.errors import SipError
 from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
-from sim.agents.answer import UnconfirmedAnswer
+from engine.ua.answer import UnconfirmedAnswer
+from engine.ua.parts import Block, block, reply
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.media import silenced
 from sim.agents.freeswitch.wording import NO_DIALOG_REASON, SESSION
-from sim.agents.messages import Block, block, reply, trying
+from sim.agents.messages import trying
 
 if TYPE_CHECKING:
-    from sim.agents.dialogs import Dialog
+    from engine.ua.dialog import Dialog
     from sim.agents.freeswitch.node import Node
     from sim.agents.freeswitch.wording import Place
 

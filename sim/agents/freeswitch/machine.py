@@ -11,6 +11,7 @@ from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
 from engine.sip.validate import KNOWN_METHODS
 from engine.timers import Timed
+from engine.ua.parts import block, reply
 from sim.agents.freeswitch import causes, dialplan, registrar
 from sim.agents.freeswitch.authenticator import CHALLENGED, FORBIDDEN
 from sim.agents.freeswitch.caller import CallerLeg
@@ -20,7 +21,7 @@ from sim.agents.freeswitch.outbound import originate
 from sim.agents.freeswitch.registrations import Registrations
 from sim.agents.freeswitch.source import note_source
 from sim.agents.freeswitch.wording import FULL_REASON, NO_DIALOG_REASON, RETRY_AFTER
-from sim.agents.messages import block, reply, trying
+from sim.agents.messages import trying
 from sim.agents.notes import OrderCarriedOut, OrderRefused
 from sim.agents.wire import Wire
 

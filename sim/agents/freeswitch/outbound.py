@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from engine.boundary import Flow
 from engine.sip.errors import SipError
 from engine.sip.uri import parse_uri
+from engine.ua.parts import address_of
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.callee import CalleeLeg
 from sim.agents.freeswitch.caller import CallerLeg, caller_name
 from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.registrations import Binding
 from sim.agents.freeswitch.wording import party
-from sim.agents.messages import address_of
 
 if TYPE_CHECKING:
     from sim.agents.freeswitch.node import Node

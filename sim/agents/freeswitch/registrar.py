@@ -13,9 +13,9 @@ from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.transactions import ServerTransaction
 from engine.sip.uri import parse_uri
+from engine.ua.parts import EMPTY, Block, block, reply
 from sim.agents.freeswitch.authenticator import CHALLENGED, FORBIDDEN
 from sim.agents.freeswitch.registrations import Binding
-from sim.agents.messages import EMPTY, Block, block, reply
 from sim.agents.notes import BindingRemoved, BindingStored
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.boundary import Flow
 from engine.sip.message import Request
-from sim.agents.messages import DEFAULT_PORT
+from engine.ua.parts import DEFAULT_PORT
 
 _ASKED = b";rport"
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from engine.boundary import Interface
 from engine.sip.uri import host_port
-from sim.agents.messages import DEFAULT_PORT, block
+from engine.ua.parts import DEFAULT_PORT, block
 
 _RELEASES: Final = {
     "1.10.12": b"1.10.12-release+git~20240802T210227Z~a88d069d6f~64bit",

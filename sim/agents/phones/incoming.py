@@ -9,9 +9,9 @@ from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction, ServerTransaction
 from engine.timers import Timed
-from sim.agents.answer import UnconfirmedAnswer
-from sim.agents.dialogs import Dialog
-from sim.agents.messages import reply
+from engine.ua.answer import UnconfirmedAnswer
+from engine.ua.dialog import Dialog
+from engine.ua.parts import reply
 from sim.agents.notes import CallEnded, CallMissed, CallTaken
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from engine.sip.message import REASONS, Request, Response
 from engine.sip.transactions import ClientTransaction, ClientUser, ServerTransaction
 from engine.sip.transactions.transaction import cancel_of
 from engine.timers import Timed
-from sim.agents.answer import UnconfirmedAnswer
-from sim.agents.dialogs import Dialog
-from sim.agents.messages import reply
+from engine.ua.answer import UnconfirmedAnswer
+from engine.ua.dialog import Dialog
+from engine.ua.parts import reply
 from sim.agents.notes import CallEnded, CallLost, CallPlaced, CallSetUp
 
 if TYPE_CHECKING:

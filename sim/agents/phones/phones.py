@@ -12,8 +12,8 @@ from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction, ServerTransaction, TransactionLayer
 from engine.sip.uri import escape_user, parse_uri, unescape
 from engine.timers import TimerQueue
-from sim.agents.dialogs import Dialog
-from sim.agents.messages import Block, block, reply
+from engine.ua.dialog import Dialog
+from engine.ua.parts import Block, block, reply
 from sim.agents.phones.config import PhonesConfig
 from sim.agents.phones.dialect import Dialect
 from sim.agents.phones.incoming import IncomingCall

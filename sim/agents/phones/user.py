@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.sip.message import Request, Response
-from sim.agents.messages import block, reply
+from engine.ua.parts import block, reply
 
 if TYPE_CHECKING:
     from sim.agents.phones.phones import Phones

@@ -23,8 +23,8 @@ from engine.boundary import (
 )
 from engine.sip.framing import parse_datagram
 from engine.sip.message import Request, Response
+from engine.ua.parts import block, reply
 from sim.agents.browser import Browser, BrowserConfig
-from sim.agents.messages import block, reply
 from sim.agents.phones import PhonesConfig
 from sim.faults import NetworkFault, PathFault, ProcessFault
 from sim.links import Link

@@ -7,7 +7,7 @@ from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Message, Request, Response
 from engine.sip.uri import parse_uri
-from sim.agents.messages import EMPTY, Block, address_of, contact_uri, line_of
+from engine.ua.parts import EMPTY, Block, address_of, contact_uri, line_of
 
 _MAX_FORWARDS = b"Max-Forwards: 70"
 
