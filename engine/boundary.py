@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:  # the media's half of the boundary is made of keys and codecs, which stand above this file
+    from engine.media.rules import MediaEffect, MediaInput
 
 Address: TypeAlias = tuple[str, int]
 """Host and port. The host is an IP literal (IPv6 without brackets); in a Send it may be a name, see there."""
@@ -161,16 +164,8 @@ class Reconfigure(NamedTuple):
 
 
 Input: TypeAlias = (
-    Datagram
-    | StreamOpened
-    | StreamData
-    | StreamClosed
-    | Pong
-    | Unreachable
-    | NodeOrder
-    | Drain
-    | AgentOrder
-    | Reconfigure
+    "Datagram | StreamOpened | StreamData | StreamClosed | Pong | Unreachable"
+    " | NodeOrder | Drain | AgentOrder | Reconfigure | MediaInput"
 )
 
 
@@ -218,7 +213,7 @@ class Note:
     level: ClassVar[Level] = Level.INFO
 
 
-Effect: TypeAlias = Send | Close | Ping | Note
+Effect: TypeAlias = "Send | Close | Ping | Note | MediaEffect"
 
 
 class Machine(Protocol):

@@ -132,6 +132,39 @@ class KeepAliveConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MediaInterface:
+    """An address of the relay, and the UDP ports that it may take there, ``low`` to ``high``.
+
+    ``host`` is bound; ``advertised_host`` is what peers are told where that differs. Peers that are reached over
+    the SIP interfaces in ``serves`` are told of this one.
+    """
+
+    name: str
+    host: str
+    advertised_host: str | None = None
+    low: int = 30_000
+    high: int = 39_999
+    serves: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RelayConfig:
+    """The built-in relay (S3, S4): where media go through, and what each kind of peer is offered."""
+
+    interfaces: tuple[MediaInterface, ...]
+    # browser, softphone, node: one of engine.media.profiles.PROFILES
+    profiles: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # those not named have their usual one
+    force_codecs: tuple[str, ...] = ()  # only these are offered, and are added where an offer lacks them
+    forbid_codecs: tuple[str, ...] = ()
+    order_codecs: tuple[str, ...] = ()  # these first
+    transcode: Literal["never", "needed", "always"] = "needed"
+    # of the certificate for DTLS, as in a=fingerprint (RFC 8122); the host, which has the key, says it
+    fingerprint: str = ""
+    silent_s: float = 5.0  # a peer that should send and hasn't for so long is told of
+    timeout_s: float = 3600.0  # ports of a call in which nobody has sent for so long are given back; 0: never
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """Bounds of everything that a stranger can make grow. At a bound the edge answers 503 with Retry-After."""
 
@@ -171,6 +204,7 @@ class EdgeConfig:
     registrar: RegistrarConfig = field(default_factory=RegistrarConfig)
     streams: StreamsConfig = field(default_factory=StreamsConfig)
     keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
+    relay: RelayConfig | None = None  # None: media go past this edge
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120

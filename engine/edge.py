@@ -28,6 +28,9 @@ from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
 from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
+from engine.media.builtin import BuiltinRelay
+from engine.media.relay import Relay
+from engine.media.rules import DtlsEnded, MediaPacket, MediaStats, PortsFailed
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
@@ -36,6 +39,7 @@ from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
+from engine.proxy.legs import Legs
 from engine.registrar import Binding, Registrar
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
@@ -80,6 +84,11 @@ class Edge:
             config, policy, self._here, self._pool, registrar, self._dialogs, self._timers, self._out, rng
         )
         self._core.tells_details = registrar.tells_details = notes_from == Level.DEBUG
+        self._relay: Relay | None = None
+        if config.relay is not None:
+            self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
+            lifetime_s = config.dialog_lifetime_s
+            self._core.legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
         self._layer = self._core.layer = TransactionLayer(
@@ -110,6 +119,9 @@ class Edge:
             self._datagram(event.flow, event.data, now)
         elif isinstance(event, StreamData):
             self._stream_data(event.flow, event.data, now)
+        elif isinstance(event, (MediaPacket, MediaStats, PortsFailed, DtlsEnded)):
+            if self._relay is not None:
+                self._relay.receive(event, now)
         elif isinstance(event, StreamOpened):
             self._streams.opened(event.flow, event.accepted, now)
         elif isinstance(event, StreamClosed):
@@ -309,6 +321,10 @@ class Edge:
     def open_attempts(self) -> int:
         return self._core.open_attempts
 
+    def relayed_calls(self) -> int:
+        """Calls, and branches of calls, whose media are relayed."""
+        return 0 if self._relay is None else len(self._relay)
+
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)
 
@@ -322,7 +338,7 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "timers", "domains", "dialog_lifetime_s"):
+    for name in ("name", "timers", "domains", "dialog_lifetime_s", "relay"):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
     if _addresses(before) != _addresses(after):

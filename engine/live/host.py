@@ -289,7 +289,7 @@ class LiveHost:
             elif isinstance(effect, Ping):
                 if effect.flow.interface in ports:
                     ports[effect.flow.interface].ping(effect.flow)
-            else:
+            elif isinstance(effect, Note):
                 self._on_note(effect, now)
 
     def _tell(self, note: Note) -> None:

@@ -7,6 +7,7 @@ request stays: what the ends have heard changes when an exchange is answered, no
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -137,6 +138,12 @@ class RelayedCall:
                         effects += stream.effects(self.call_id)
                     return effects, refused
         return [], "port of no stream"
+
+    def ends(self) -> Iterator[tuple[Side, Stream, Endpoint]]:
+        """Our ends of all streams."""
+        for stream in self._streams.values():
+            for side, end in stream.ends.items():
+                yield side, stream, end
 
     def tick(self, now: float) -> list[MediaEffect]:
         """The deadline came."""

@@ -214,7 +214,11 @@ class Negotiation:
 
     def _request_event(self, carrier: Carrier) -> str:
         if self.state == STABLE:
-            return CONFIRMATION if carrier.method == "ACK" else REQUEST
+            if carrier.method != "ACK":
+                return REQUEST
+            done = self._done  # whose 2xx was repeated, for the ACK with the answer to it was lost further on
+            again = done is not None and done.sender == carrier.sender and done.cseq == carrier.cseq
+            return SAME_AGAIN if again and self.offerer == OTHER[carrier.sender] else CONFIRMATION
         if self.state == OFFERED_BACK and carrier.method in ("ACK", "PRACK") and carrier.sender != self.offerer:
             return CONFIRMATION
         if _request_of(carrier) == self._open:

@@ -22,6 +22,7 @@ class PortsExhaustedError(SipError):
 
     def __init__(self, interface: str) -> None:
         super().__init__(f"media ports of {interface} exhausted", 503)
+        self.interface = interface
 
 
 class PortPool:

@@ -63,6 +63,11 @@ class Quality:
             self._round_trips += 1
         self.silent_s = stats.silent_s
 
+    @property
+    def round_trip_ms(self) -> float | None:
+        """To this side, the mean over reports."""
+        return self._round_trip_sum / self._round_trips if self._round_trips else None
+
     def is_silent(self, should_send: bool) -> bool:
         """Whether nothing comes that should: on hold nothing has to."""
         return should_send and self.silent_s >= SILENT_S
@@ -80,7 +85,7 @@ class Quality:
         packets, lost = self._packets, max(self._lost, 0)
         loss = lost / (packets + lost) if packets + lost else 0.0
         jitter_ms = self._jitter_sum / packets if packets else 0.0
-        round_trip_ms = self._round_trip_sum / self._round_trips if self._round_trips else None
+        round_trip_ms = self.round_trip_ms
         delay_ms = (round_trip_ms or 0.0) / 2.0 + beyond_ms + _JITTER_BUFFER * jitter_ms
         r = rating(delay_ms, loss, codec, second_codec) if packets else 0.0
         return Heard(packets, self._octets, lost, loss, jitter_ms, round_trip_ms, r, mos(r), self._dropped)

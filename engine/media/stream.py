@@ -62,6 +62,20 @@ class Stream:
             return range(128)
         return self._plan.from_offerer if side == self.offerer else self._plan.from_answerer
 
+    def should_send(self, side: Side) -> bool:
+        """Whether this side's media have somewhere to go: not on hold, nor before an answer."""
+        return self._flows(self.ends[side], self.ends[OTHER[side]])
+
+    def speech(self, side: Side) -> tuple[bytes, bytes | None]:
+        """What a side speaks, and what that is transcoded to; names as in rtpmap, in lower case."""
+        if self._plan is None:
+            return b"", None
+        told = next((codec.name.lower() for codec in self._plan.told if codec.is_speech), b"")
+        rule = next((rule for rule in self._plan.from_offerer.values() if rule.decode is not None), None)
+        if rule is None or rule.decode is None:
+            return told, None
+        return (rule.decode, rule.encode) if side == self.offerer else (rule.encode or b"", rule.decode)
+
     def effects(self, call_id: str) -> list[MediaEffect]:
         """What has to change in the data plane since the last time."""
         found: list[MediaEffect] = []

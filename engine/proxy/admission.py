@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from engine.boundary import Flow, Send
 from engine.here import port_of
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
@@ -59,7 +61,15 @@ class Admission:
             core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
             return
         via = core.here.via(to.interface, branch_of(core.rng.getrandbits(64), key))
-        core.out.append(Send(to, bytes(forward(request, via))))
+        ack = forward(request, via)
+        leg = core.legs.of(ack) if core.legs is not None else None
+        if leg is None:
+            core.out.append(Send(to, bytes(ack)))
+        else:
+            leg.request(ack, partial(self._ack_described, ack, to), now)
+
+    def _ack_described(self, ack: Request, to: Flow, _error: SipError | None, now: float) -> None:
+        self._core.out.append(Send(to, bytes(ack)))
 
     def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
         """Dropped: forwarding one without its transaction is what RFC 6026 §7.3 forbids."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.nodes import Node
 from engine.notes import AttemptEnded, AttemptStarted
+from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction
 from engine.sip.transactions.transaction import UNATTENDED, cancel_of
@@ -14,6 +16,7 @@ from engine.timers import Timed
 if TYPE_CHECKING:
     from engine.boundary import Flow
     from engine.proxy.context import ResponseContext
+    from engine.proxy.legs import Leg
 
 
 class Branch(Timed):
@@ -29,6 +32,8 @@ class Branch(Timed):
         "_context",
         "_holds_channel",
         "_leave_when_down",
+        "_leg",
+        "_makes_leg",
         "_ring_s",
         "_started_at",
         "_timeout_at",
@@ -58,6 +63,8 @@ class Branch(Timed):
         self._ring_s = ring_s
         self._leave_when_down = leave_when_down
         self._client: ClientTransaction | None = None
+        self._leg: Leg | None = None  # whose media the request is about
+        self._makes_leg = False
         self._started_at = 0.0
         self._timeout_at = float("inf")
         self._cancel_sent = False
@@ -66,6 +73,33 @@ class Branch(Timed):
         self.heard = False
         self.closed = False
         self.status = 0  # the final one, ours or the target's
+
+    def join(self, leg: Leg, makes: bool) -> None:
+        """The request is about this leg's media; ``makes``: the leg begins with it."""
+        self._leg, self._makes_leg = leg, makes
+
+    def start_with_media(
+        self, leg: Leg, request: Request, flow: Flow, branch: bytes, timeout_s: float | None, now: float
+    ) -> None:
+        """As ``start``, once the relay has seen what the request says of media."""
+        leg.request(request, partial(self._start_described, request, flow, branch, timeout_s), now)
+
+    def _start_described(
+        self,
+        request: Request,
+        flow: Flow,
+        branch: bytes,
+        timeout_s: float | None,
+        error: SipError | None,
+        now: float,
+    ) -> None:
+        if error is None and not self._unwanted:
+            self.start(request, flow, branch, timeout_s, now)
+            return
+        self.closed = True
+        self.status = 487 if error is None else error.status
+        self._leave_leg(now)
+        self._context.on_refused(self, self.status, now)
 
     def start(self, request: Request, flow: Flow, branch: bytes, timeout_s: float | None, now: float) -> None:
         """Send the request, reserving a channel at the node."""
@@ -92,12 +126,23 @@ class Branch(Timed):
     # --- what comes back (ClientUser)
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        context = self._context
-        core = context.core
         if not self.heard:
             self.heard = True
             if self.node is not None and response.status != 503:
-                core.pool.answered(self.node, now, now - self._started_at)
+                self._context.core.pool.answered(self.node, now, now - self._started_at)
+        leg = self._leg
+        if leg is None or response.status == 100:
+            self._take(response, now)
+        else:
+            leg.response(response, partial(self._take_described, response), now)
+
+    def _take_described(self, response: Response, _error: SipError | None, now: float) -> None:
+        """The relay has seen what the response says of media; what it can't use was left out."""
+        self._take(response, now)
+
+    def _take(self, response: Response, now: float) -> None:
+        context = self._context
+        core = context.core
         status = response.status
         if status < 200:
             if self._unwanted:
@@ -113,20 +158,27 @@ class Branch(Timed):
         if status < 300:
             self._left_node()
             self.closed = True
-            context.on_success(self, response, now)
+            taken = context.on_success(self, response, now)
             self.release()
+            if self._makes_leg and self._leg is not None:
+                if taken:
+                    self._leg.confirm(response.to.tag)
+                self._leave_leg(now)
             return
         if status == 503 and self.node is not None and context.by_policy:
             core.pool.closed(self.node, now, _retry_after_s(response, core.pool.passive.retry_after_cap_s))
+        self._leave_leg(now)
         self._end(status, f"answered {status}", response, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
+        self._leave_leg(now)
         self._end(408, "no final answer (timer B or F)", None, now)
 
     def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
         self._left_node()
         if self.node is not None:
             self._context.core.pool.unreachable(self.node, now, reason)
+        self._leave_leg(now)
         self._end(503, reason, None, now)  # §16.9: as if 503 had been received
 
     # --- time
@@ -195,6 +247,11 @@ class Branch(Timed):
     def _left_node(self) -> None:
         if self.node is not None:
             self._context.core.attempts_at(self.node).pop(self, None)
+
+    def _leave_leg(self, now: float) -> None:
+        """No further response will come, so that the leg ends, unless a dialog has it."""
+        if self._makes_leg and self._leg is not None:
+            self._leg.branch_over(now)
 
     def release(self) -> None:
         """Give the channel back, unless a dialog took it over."""

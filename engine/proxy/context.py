@@ -14,7 +14,7 @@ from engine.policy import Answer, Attempt, Call, Pause, Waiting
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
-from engine.proxy.forward import branch_of, forward
+from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.routes import next_hop
 from engine.proxy.session_interval import raise_session_interval
 from engine.registrar import Relay, Target
@@ -25,7 +25,6 @@ from engine.timers import Timed
 
 _RECORDED = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
 _ALONG_THE_ROUTE = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
-_DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
 # What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
 _MOST_STEPS = 1000
 _MOST_ATTEMPTS = 100
@@ -49,6 +48,7 @@ class ResponseContext(Timed):
         "_loop_key",
         "_now",
         "_open",
+        "_refusal",
         "_rejection",
         "_running",
         "_started_at",
@@ -98,6 +98,7 @@ class ResponseContext(Timed):
         self._attempts = 0
         self._best: Response | None = None
         self._failure = 0  # status of the last failure that brought no response
+        self._refusal = 0  # the status of the last branch that was not even sent
         self._rejection: tuple[int, bytes, tuple[bytes, ...]] | None = None
         self._call: Call | None = None
         self._coroutine: Coroutine[Waiting, Answer | None, None] | None = None
@@ -242,7 +243,7 @@ class ResponseContext(Timed):
             raise ValueError("an attempt needs a target")
         if self._attempts >= _MOST_ATTEMPTS:
             raise RuntimeError(f"the policy made {_MOST_ATTEMPTS} attempts for one call")
-        breadth = self._breadth(len(waiting.targets))
+        breadth = breadth_of(self.request, len(waiting.targets))
         for target in waiting.targets:
             self._attempt(target, waiting, breadth, now)
         if any(not branch.closed for branch in self._open):
@@ -259,16 +260,6 @@ class ResponseContext(Timed):
         flow = next_hop(request, self.core.here, self._leave_by)
         self._send(self.core.pool.at(flow.peer), flow, attempt, now, breadth)
         request.uri = uri
-
-    def _breadth(self, branches: int) -> int | None:
-        """The Max-Breadth of each branch of a fork (RFC 5393 §5.3.3), None where it stays as it came."""
-        if branches == 1 and not self.request.has("max-breadth"):
-            return None
-        value = self.request.get("max-breadth") or b""
-        breadth = int(value) if value.isdigit() and len(value) < 10 else _DEFAULT_BREADTH
-        if breadth < branches:
-            raise SipError("Max-Breadth exceeded", 440)
-        return breadth // branches if branches > 1 else None
 
     def _policy_failed(self, error: Exception) -> None:
         if isinstance(error, SipError) and error.status == 440:
@@ -306,6 +297,12 @@ class ResponseContext(Timed):
             raise_session_interval(request, core.config.min_session_expires_s)
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
+        if core.legs is not None and (method == b"INVITE" or request.to.tag):
+            leg, makes = core.legs.leg_for(request, self.flow, flow, branch_id, now)
+            if leg is not None:
+                branch.join(leg, makes)
+                branch.start_with_media(leg, request, flow, branch_id, attempt.timeout_s, now)
+                return
         branch.start(request, flow, branch_id, attempt.timeout_s, now)
 
     def _record_route(self, request: Request, flow: Flow) -> None:
@@ -323,15 +320,18 @@ class ResponseContext(Timed):
         response.pop_value("via")
         self.transaction.respond(response, now)
 
-    def on_success(self, branch: Branch, response: Response, now: float) -> None:
-        """A 2xx goes back at once, also one that comes late, and ends all other branches (§16.7 steps 5, 10)."""
+    def on_success(self, branch: Branch, response: Response, now: float) -> bool:
+        """A 2xx goes back at once, also one that comes late, and ends all other branches (§16.7 steps 5, 10).
+
+        False where it can't go back any more.
+        """
         core = self.core
         if not self.transaction.takes_success:
             # The sender was told of a failure, or has timed out: this 2xx can reach no one (RFC 6026 §7.1), and
             # the node, whose 2xx finds no ACK, ends the call by itself (§13.3.1.4).
             source = branch.node.name if branch.node is not None else "callee"
             core.out.append(MessageDropped(source, f"{response.status} after the end of {self.call_id}"))
-            return
+            return False
         response.pop_value("via")
         node = branch.node
         if self.registration is not None:
@@ -342,7 +342,7 @@ class ResponseContext(Timed):
                 branch.hand_over_channel()
         self.transaction.respond(response, now)
         if self.final_sent:
-            return
+            return True
         self.final_sent = True
         name = node.name if node is not None else ""
         method = self.request.method
@@ -360,6 +360,12 @@ class ResponseContext(Timed):
         self._cancel_others(branch, now)
         self._advance(Answer(response.status, name), now)
         self._end(now)
+        return True
+
+    def on_refused(self, branch: Branch, status: int, now: float) -> None:
+        """A branch was not sent: its media can't be relayed, or the call was given up before."""
+        self._refusal = status
+        self.on_failure(branch, status, None, now)
 
     def on_failure(self, branch: Branch, status: int, response: Response | None, now: float) -> None:
         """A branch has ended without success."""
@@ -432,6 +438,9 @@ class ResponseContext(Timed):
             else:
                 self.transaction.abandon()
                 self._end(now)
+        elif self._refusal:
+            full = (b"Retry-After: %d" % self.core.config.limits.retry_after_s,) if self._refusal == 503 else ()
+            self._answer(self._refusal, b"", full, now)
         else:
             self._answer({503: 500}.get(self._failure, self._failure) or 500, b"", (), now)
 
@@ -459,6 +468,8 @@ class ResponseContext(Timed):
             dialog = self.core.dialogs.of(request)
             if dialog is not None:
                 self.core.dialogs.end(dialog, now, why)
+            if self.core.legs is not None:
+                self.core.legs.dialog_over(request, now)
         for branch in self._open:
             if not branch.closed:
                 branch.cancel(now)

@@ -11,6 +11,7 @@ from engine.here import Here
 from engine.nodes import Node, Pool
 from engine.policy import Policy
 from engine.proxy.branch import Branch
+from engine.proxy.legs import Legs
 from engine.registrar import Registrar
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
@@ -26,6 +27,7 @@ class ProxyCore:
         "errors_told",
         "here",
         "layer",
+        "legs",
         "out",
         "policy",
         "policy_name",
@@ -60,6 +62,7 @@ class ProxyCore:
         self.timers = timers
         self.out = out
         self.rng = rng
+        self.legs: Legs | None = None  # None: this edge relays no media
         self.tells_details = True  # whether anyone reads the Notes of level DEBUG
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
         self._attempts: dict[str, dict[Branch, None]] = {}

@@ -13,6 +13,7 @@ from engine.sip.headers import MAGIC_COOKIE, parse_via
 from engine.sip.message import Request
 
 _ROUTING = ("route", "proxy-require", "proxy-authorization")
+_DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
 _RPORT = re.compile(rb";[ \t]*rport[ \t]*(?=;|$)", re.IGNORECASE)
 
 
@@ -71,6 +72,17 @@ def check_loop(request: Request, here: Here, key: int) -> None:
 def branch_of(token: int, key: int) -> bytes:
     """A Via branch: unguessable, and bearing the number of ``loop_key``."""
     return MAGIC_COOKIE + b"%016x.%08x" % (token, key)
+
+
+def breadth_of(request: Request, branches: int) -> int | None:
+    """The Max-Breadth of each branch of a fork (RFC 5393 §5.3.3), None where it stays as it came."""
+    if branches == 1 and not request.has("max-breadth"):
+        return None
+    value = request.get("max-breadth") or b""
+    breadth = int(value) if value.isdigit() and len(value) < 10 else _DEFAULT_BREADTH
+    if breadth < branches:
+        raise SipError("Max-Breadth exceeded", 440)
+    return breadth // branches if branches > 1 else None
 
 
 def forward(request: Request, via_line: bytes) -> Request:

@@ -37,9 +37,11 @@ from engine.boundary import (
 )
 from engine.config import EdgeConfig, NodeConfig, PolicyConfig, ProbeConfig
 from engine.edge import Edge, EdgeSettings
+from engine.media.rules import MediaStats, Port, ReleasePorts
 from engine.nodes import NodeSnapshot
 from engine.policies import load_policy
 from engine.policy import Policy
+from tests.engine.media.table import Table
 from tests.engine.wire import Wire, message, param, reply, uri_of
 
 INTERFACES = (
@@ -90,6 +92,7 @@ class World:
         self.sent: list[Wire] = []
         self.closed: list[Flow] = []
         self.pinged: list[tuple[float, Flow]] = []
+        self.media = Table()
         self._peers: dict[tuple[str, Address, int], Peer] = {}
         self._numbers = itertools.count(1)
         self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed), notes_from)
@@ -148,6 +151,7 @@ class World:
         self.happen(Drain())
 
     def _do(self, effects: Sequence[Effect]) -> None:
+        closed: list[Port] = []
         for effect in effects:
             if isinstance(effect, Send):
                 wire = Wire(effect.data, effect.flow, self.now)
@@ -159,8 +163,14 @@ class World:
                 self.closed.append(effect.flow)
             elif isinstance(effect, Ping):
                 self.pinged.append((self.now, effect.flow))
-            else:
+            elif isinstance(effect, Note):
                 self.notes.append(effect)
+            else:
+                self.media.obey([effect])
+                if isinstance(effect, ReleasePorts):
+                    closed.append(effect.port)
+        for port in closed:
+            self._do(self.edge.receive(MediaStats(port, 0, 0, 0, 0.0, None, 0.0, 0), self.now))
 
     # --- what is known
 
@@ -233,12 +243,14 @@ class Peer:
     def invite(self, uri: str = f"sip:9196@{EDGE}", *lines: str, **parts: Any) -> Exchange:
         return self.request("INVITE", uri, *lines, **parts)
 
-    def replies(self, request: Wire, status: int, *lines: str, tag: str = "") -> None:
+    def replies(self, request: Wire, status: int, *lines: str, tag: str = "", body: bytes = b"") -> None:
         if 100 < status < 300 and not any(line.startswith("Contact") for line in lines):
             lines = (*lines, f"Contact: <sip:{self.host_port}>")
-        self.sends(reply(request, status, *lines, tag=tag))
+        self.sends(reply(request, status, *lines, tag=tag, body=body))
 
-    def within(self, method: str, dialog: Wire, *lines: str, cseq: int = 1, uri: str = "") -> Wire:
+    def within(
+        self, method: str, dialog: Wire, *lines: str, cseq: int = 1, uri: str = "", body: bytes = b""
+    ) -> Wire:
         """Send a request within the dialog that ``dialog`` (a response that came or a request answered) made."""
         answered = dialog.is_request  # then we are the callee
         routes = dialog.all("record-route")
@@ -256,6 +268,8 @@ class Peer:
             f"CSeq: {cseq} {method}",
             "Max-Forwards: 70",
             *lines,
+            "Content-Type: application/sdp" if body else "",
+            body=body,
         )
         self.sends(data)
         return Wire(data, self.flow, self.world.now)
@@ -287,11 +301,17 @@ class NodePeer(Peer):
             super().receive(wire)
 
     def answer(
-        self, status: int, *lines: str, method: str = "INVITE", tag: str | None = None, which: int = -1
+        self,
+        status: int,
+        *lines: str,
+        method: str = "INVITE",
+        tag: str | None = None,
+        which: int = -1,
+        body: bytes = b"",
     ) -> None:
         """Answer the latest request of a method (or another by its index)."""
         request = self.got(method)[which]
-        self.replies(request, status, *lines, tag=self.tag_for(request) if tag is None else tag)
+        self.replies(request, status, *lines, tag=self.tag_for(request) if tag is None else tag, body=body)
 
     def hangs_up(self) -> Wire:
         """BYE in the dialog of the latest INVITE."""
@@ -315,7 +335,7 @@ class Exchange:
         self.to: str = parts.get("to", f"<{uri}>")
         self.cseq: int = parts.get("cseq", 1)
         self.max_forwards: str = parts.get("max_forwards", "Max-Forwards: 70")
-        self.body: str = parts.get("body", "")
+        self.body: str | bytes = parts.get("body", "")
         self.sent_at = peer.world.now
 
     def data(self, method: str = "", *lines: str, to: str = "") -> bytes:
@@ -333,8 +353,14 @@ class Exchange:
             f"CSeq: {self.cseq} {method}",
             contact,
             *lines,
+            "Content-Type: application/sdp" if self._describes(method, lines) else "",
             body=self.body if method == self.method else "",
         )
+
+    def _describes(self, method: str, lines: tuple[str, ...]) -> bool:
+        """Whether a Content-Type is to be written: a body in octets is a session description."""
+        own = any(line.startswith("Content-Type") for line in lines)
+        return method == self.method and isinstance(self.body, bytes) and bool(self.body) and not own
 
     def send(self) -> None:
         """Send the request, or repeat it."""
@@ -347,9 +373,9 @@ class Exchange:
         """The ACK of a final response other than 2xx."""
         self.peer.sends(self.data("ACK", to=self.final["to"]))
 
-    def ack(self) -> None:
+    def ack(self, body: bytes = b"") -> None:
         """The ACK of the 2xx."""
-        self.peer.within("ACK", self.final, cseq=self.cseq)
+        self.peer.within("ACK", self.final, cseq=self.cseq, body=body)
 
     def bye(self) -> Wire:
         return self.peer.bye(self.final)

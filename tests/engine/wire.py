@@ -94,7 +94,7 @@ def message(start: str, *lines: str, body: str | bytes = b"") -> bytes:
     return "\r\n".join([start, *kept, "", ""]).encode() + content
 
 
-def reply(request: Wire, status: int, *lines: str, tag: str = "") -> bytes:
+def reply(request: Wire, status: int, *lines: str, tag: str = "", body: bytes = b"") -> bytes:
     """The response of a user agent to a request that it received."""
     copied = []
     for name, value in request.headers:
@@ -103,4 +103,5 @@ def reply(request: Wire, status: int, *lines: str, tag: str = "") -> bytes:
         elif name == "to":
             tagged = f"{value};tag={tag}" if tag and not param(value, "tag") and status > 100 else value
             copied.append(f"To: {tagged}")
-    return message(f"SIP/2.0 {status} Reason {status}", *copied, *lines)
+    content = "Content-Type: application/sdp" if body and not any("Content-Type" in line for line in lines) else ""
+    return message(f"SIP/2.0 {status} Reason {status}", *copied, *lines, content, body=body)

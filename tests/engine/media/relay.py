@@ -14,24 +14,12 @@ from engine.media.call import RelayedCall, Rewritten
 from engine.media.offer_answer import Carrier, Side
 from engine.media.ports import PortPool
 from engine.media.profiles import Kind, Remote, read_remote
-from engine.media.rules import (
-    AddRule,
-    BindPorts,
-    ChangeRule,
-    MediaEffect,
-    MediaPacket,
-    Port,
-    ReleasePorts,
-    RemoveRule,
-    Rule,
-    SecurePort,
-    Security,
-    SendMedia,
-)
+from engine.media.rules import MediaPacket, Port, Rule
 from engine.media.sdp import parse
 from engine.media.sdp.attributes import Fingerprint, IceNames
 from engine.media.settings import MediaSettings, Party
 from engine.media.targets import Targets
+from tests.engine.media.table import Table
 from tests.engine.media.written import BARESIP, BROWSER, BROWSER_ANSWER, freeswitch
 
 HOSTS = {"outside": "203.0.113.9", "inside": "10.9.0.1"}
@@ -53,44 +41,6 @@ def carrier(text: str) -> Carrier:
     words = words[: len(words) - reliable]
     status = int(words.pop(0)) if words[0].isdigit() else 0
     return Carrier(sender, words[0], int(words[1]), status, reliable)
-
-
-class Table:
-    """The data plane as a host keeps it; every order must make sense to it."""
-
-    def __init__(self) -> None:
-        self.bound: set[Port] = set()
-        self.rules: dict[Port, Rule] = {}
-        self.secured: dict[Port, Security] = {}
-        self.sent: list[SendMedia] = []
-
-    def obey(self, effects: list[MediaEffect]) -> None:
-        for effect in effects:
-            match effect:
-                case BindPorts(port):
-                    pair = {port, Port(port.interface, port.number + 1)}
-                    assert not pair & self.bound
-                    self.bound |= pair
-                case ReleasePorts(port):
-                    for each in (port, Port(port.interface, port.number + 1)):
-                        self.bound.remove(each)
-                        self.rules.pop(each, None)
-                        self.secured.pop(each, None)
-                case SecurePort(port, security):
-                    assert port in self.bound
-                    self.secured[port] = security
-                case AddRule(port, rule):
-                    assert port in self.bound
-                    assert port not in self.rules
-                    self.rules[port] = rule
-                case ChangeRule(port, rule):
-                    assert self.rules[port] != rule
-                    self.rules[port] = rule
-                case RemoveRule(port):
-                    del self.rules[port]
-                case SendMedia():
-                    assert effect.port in self.bound
-                    self.sent.append(effect)
 
 
 class Relay:

@@ -1,0 +1,82 @@
+"""What the proxy asks of a relay, whichever it is: the one built in, or one that must be asked over a network.
+
+A relay is told of each call, or branch of one, that passes; of each description on its way; and of the end. It
+gives descriptions back through a continuation, at once or later. The proxy holds back what follows in the same
+call until then, so a relay never has two questions of one call before it. It must answer each, in bounded time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias
+
+from engine.media.offer_answer import Carrier
+from engine.media.profiles import Kind
+from engine.media.rules import MediaInput
+from engine.sip.errors import SipError
+
+Outcome: TypeAlias = bytes | SipError | None
+"""The description to send on; None where the message is to go without; or why it can't be sent on.
+
+The error's status answers a request: 400, 488, 491, 500 or 503.
+"""
+
+Then: TypeAlias = Callable[[Outcome, float], None]
+"""What to do with the outcome, at that time. It never raises."""
+
+
+class Peer(NamedTuple):
+    """One side of a call as the proxy knows it.
+
+    ``interface`` names the edge's own interface that its messages pass; ``host`` is where they come from, where
+    that says anything about the side itself.
+    """
+
+    kind: Kind
+    interface: str
+    host: str | None = None
+
+
+class Passage(NamedTuple):
+    """One call, or one branch of a forked one, on its way through the edge.
+
+    ``branch`` is that of our Via in the INVITE: it tells the branches of one call apart.
+    """
+
+    call_id: str
+    caller_tag: str
+    branch: str
+    caller: Peer
+    callee: Peer
+
+
+class RelayedMedia(Protocol):
+    """The media of one passage, at the relay."""
+
+    def described(self, carrier: Carrier, tag: str, text: bytes, then: Then, now: float) -> None:
+        """A message carries a description. ``tag`` is the callee's, "" where the message has none yet."""
+        ...
+
+    def ended(self, carrier: Carrier, tag: str, now: float) -> None:
+        """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
+        ...
+
+    def release(self, now: float) -> None:
+        """The call is over, or never came to be. Called once, last; what was asked is answered all the same."""
+        ...
+
+
+class Relay(Protocol):
+    """Relays the media of one edge's calls. It has its timers and effects from the edge."""
+
+    def open(self, passage: Passage, now: float) -> RelayedMedia:
+        """A call begins. Nothing is taken for it before its first description."""
+        ...
+
+    def receive(self, event: MediaInput, now: float) -> None:
+        """The data plane reports something."""
+        ...
+
+    def __len__(self) -> int:
+        """How many calls have media here, those that are being cleared away included."""
+        ...
