@@ -62,6 +62,21 @@ class PassiveConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsConfig:
+    """A node's event socket (mod_event_socket), at the node's own host."""
+
+    port: int = 8021
+    # Where the host finds the password: in a variable of its environment, or in a file. Neither: FreeSWITCH's own.
+    password_env: str | None = None
+    password_file: str | None = None
+    password: str = field(default="ClueCon", repr=False)
+    poll_s: float = 1.0  # how often it is asked whether it is paused, of which FreeSWITCH tells no event
+    timeout_s: float = 2.0  # a connection, or an answer, that takes longer is given up
+    retry_min_s: float = 0.5  # between two tries, doubled after each failed one
+    retry_max_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodeConfig:
     """One FreeSWITCH node. ``host`` is an IP literal or a name that resolves; ``interface`` the edge's side."""
 
@@ -75,7 +90,14 @@ class NodeConfig:
     priority: int = 0  # higher is tried first
     # channels by name, for example {"pstn": 500, "conf": 100}
     resources: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
+    told_resources: tuple[str, ...] = ()  # those whose channels the node itself tells, by its event socket
     enabled: bool = True
+    events: EventsConfig | None = None
+
+    def lacks(self, resource: str) -> bool:
+        """Whether the node counts channels, and has none of this resource."""
+        counted = (*self.resources, *self.told_resources)
+        return bool(resource and counted) and resource not in counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,3 +231,30 @@ class EdgeConfig:
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120
     dialog_lifetime_s: float = 43_200.0  # a dialog whose BYE was lost is forgotten after 12 hours
+
+    @property
+    def event_interfaces(self) -> tuple[Interface, ...]:
+        """Where connections to event sockets leave from: beside each interface that faces a node with one."""
+        faced = dict.fromkeys(self._facing(node) for node in self.nodes if node.events is not None)
+        hosts = {each.name: each.host for each in self.interfaces}
+        return tuple(
+            Interface(name=_EVENTS + name, transport="tcp", host=hosts[name], port=0, listens=False)
+            for name in faced
+            if name in hosts
+        )
+
+    @property
+    def host_interfaces(self) -> tuple[Interface, ...]:
+        """All that a host opens: the interfaces of SIP, then those of event sockets."""
+        return self.interfaces + self.event_interfaces
+
+    def event_interface_of(self, node: NodeConfig) -> str:
+        """By which of them this node's event socket is reached."""
+        return _EVENTS + self._facing(node)
+
+    def _facing(self, node: NodeConfig) -> str:
+        fitting = (each.name for each in self.interfaces if each.transport == node.transport)
+        return node.interface or next(fitting, "")
+
+
+_EVENTS = "events:"  # no interface of a topology has a colon in its name

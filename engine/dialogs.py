@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from engine.boundary import Effect
 from engine.nodes import Node
 from engine.notes import DialogEnded
@@ -60,6 +62,17 @@ class DialogTable(Timed):
                 self._timers.arm(self, due)
                 return
             self.end(oldest, now, "lifetime")
+
+    def get(self, call_id: bytes, callee_tag: bytes) -> Dialog | None:
+        """The dialog of this Call-ID and callee's tag."""
+        return self._dialogs.get((call_id, callee_tag))
+
+    def at(self, node: Node) -> list[Dialog]:
+        """The dialogs through a node."""
+        return [dialog for dialog in self._dialogs.values() if dialog.node is node]
+
+    def __iter__(self) -> Iterator[Dialog]:
+        return iter(self._dialogs.values())
 
     def of(self, request: Request) -> Dialog | None:
         """The dialog that an in-dialog request belongs to, whichever side sent it."""

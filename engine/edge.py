@@ -26,6 +26,7 @@ from engine.boundary import (
 )
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
+from engine.events import NodeEvents
 from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.media.builtin import BuiltinRelay
@@ -51,6 +52,8 @@ from engine.stun import LAST_FIRST_OCTET, StunError, is_stun, stun_answer
 from engine.tally import Tally
 from engine.timers import TimerQueue
 from engine.wheel import Wheel
+
+_OF_STREAMS = (StreamData, StreamOpened, StreamClosed, Unreachable)
 
 
 class EdgeSettings(NamedTuple):
@@ -103,6 +106,7 @@ class Edge:
             config.keep_alive, self._here, wheel, self._out, rng, registrar.unreachable
         )
         registrar.tell(self._keep_alive)
+        self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out)
         self._overloaded = False
 
     # --- Machine
@@ -110,6 +114,7 @@ class Edge:
     def start(self, now: float) -> Sequence[Effect]:
         for node in self._pool:
             self._watch(node, now)
+        self.events.start(now)
         return self._drain_out()
 
     def receive(self, event: Input, now: float) -> Sequence[Effect]:
@@ -117,6 +122,8 @@ class Edge:
             self._timers.fire_due(now)  # what was due before this happened comes before it
         if isinstance(event, Datagram):
             self._datagram(event.flow, event.data, now)
+        elif isinstance(event, _OF_STREAMS) and event.flow.interface in self.events.interfaces:
+            self.events.receive(event, now)
         elif isinstance(event, StreamData):
             self._stream_data(event.flow, event.data, now)
         elif isinstance(event, (MediaPacket, MediaStats, PortsFailed, DtlsEnded)):
@@ -299,6 +306,7 @@ class Edge:
         for node in after.values():
             if node.probe is None:
                 self._watch(node, now)
+        self.events.reconfigure(config, now)
         self._out.append(Reconfigured(config.name, changes))
 
     @property
@@ -350,7 +358,7 @@ def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
 
 def _addresses(config: EdgeConfig) -> tuple[Interface, ...]:
     """The interfaces without what the host takes over as it runs: certificates and origins."""
-    return tuple(replace(each, tls=None, origins=()) for each in config.interfaces)
+    return tuple(replace(each, tls=None, origins=()) for each in config.host_interfaces)
 
 
 def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:

@@ -86,7 +86,10 @@ class CallFailed(Note):
 
 @dataclass(frozen=True, slots=True)
 class DialogEnded(Note):
-    """A call's slot at its node is free again. ``why``: bye, lost (node said 481 or nothing), lifetime."""
+    """A call's slot at its node is free again.
+
+    ``why``: bye, lost (node said 481 or nothing), gone (its node's event socket says so), lifetime.
+    """
 
     call_id: str
     node: str
@@ -104,6 +107,35 @@ class NodeStateChanged(Note):
     before: str
     after: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventsConnected(Note):
+    """A node's event socket tells of its load and calls from now on; ``legs`` of them stand."""
+
+    node: str
+    sessions: int
+    max_sessions: int
+    legs: int
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost(Note):
+    """A node's event socket is not connected; the next try is in ``retry_s``."""
+
+    level: ClassVar[Level] = Level.WARNING
+    node: str
+    why: str
+    retry_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class NodePaused(Note):
+    """A node takes no new calls, or does again, by order of its own operator (``fsctl pause``)."""
+
+    level: ClassVar[Level] = Level.WARNING
+    node: str
+    paused: bool
 
 
 @dataclass(frozen=True, slots=True)

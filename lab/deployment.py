@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 from engine.config import EdgeConfig, NodeConfig, PolicyConfig
 from lab.errors import InputError
@@ -44,6 +46,49 @@ def with_addresses(config: EdgeConfig) -> EdgeConfig:
             for node in config.nodes
         ),
     )
+
+
+def with_secrets(config: EdgeConfig) -> EdgeConfig:
+    """An edge's settings with the passwords that its file only says where to find.
+
+    Raises
+    ------
+    InputError
+        If a variable is not set, or a file cannot be read.
+    """
+    return replace(config, nodes=tuple(_with_password(node) for node in config.nodes))
+
+
+def _with_password(node: NodeConfig) -> NodeConfig:
+    events = node.events
+    if events is None:
+        return node
+    secret = read_secret(f"node {node.name}: events", events.password_env, events.password_file)
+    return node if secret is None else replace(node, events=replace(events, password=secret))
+
+
+def read_secret(where: str, variable: str | None, file: str | None) -> str | None:
+    """A secret from the environment, or else from a file; None where neither is named.
+
+    Raises
+    ------
+    InputError
+        If there is none in the place named; ``where`` says who wants it.
+    """
+    if variable:
+        if not (value := os.environ.get(variable)):
+            raise InputError(f"{where}: the environment variable {variable} is not set - set it, or name a file")
+        return value
+    if not file:
+        return None
+    try:
+        value = Path(file).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or "not text"
+        raise InputError(f"{where}: cannot read {file}: {reason.lower()} - correct the path") from None
+    if not value or "\n" in value:
+        raise InputError(f"{where}: {file} is to hold one line, the secret")
+    return value
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -15,7 +15,7 @@ from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.serve import serve
 from engine.policies import load_policy
-from lab.deployment import with_addresses, with_policy
+from lab.deployment import with_addresses, with_policy, with_secrets
 from lab.errors import InputError
 from topologies import Topology, load
 from topologies.errors import did_you_mean
@@ -51,7 +51,7 @@ class Serving:
         self._bound: tuple[Interface, ...] = ()
 
     def read(self) -> EdgeSettings:
-        """Read the file, look up its names, load its policy.
+        """Read the file, look up its names and secrets, load its policy.
 
         Raises
         ------
@@ -59,7 +59,7 @@ class Serving:
             With what is wrong; nothing has changed then.
         """
         topology = with_policy(load(self._source), self._policy)
-        config = with_addresses(topology.edge_config(pick_edge(topology, self._edge_name)))
+        config = with_secrets(with_addresses(topology.edge_config(pick_edge(topology, self._edge_name))))
         return EdgeSettings(config, load_policy(config.policy))
 
     def build(self) -> tuple[MachineFactory, Sequence[Interface]]:
@@ -68,11 +68,11 @@ class Serving:
         self._config = config
 
         def make(bound: Mapping[str, Interface]) -> Machine:
-            self._bound = tuple(bound.values())
+            self._bound = tuple(bound[each.name] for each in config.interfaces)
             settings = EdgeSettings(replace(config, interfaces=self._bound), policy)
             return Edge(settings, SystemRandom(), self._notes_from)
 
-        return make, config.interfaces
+        return make, config.host_interfaces
 
     def reload(self) -> tuple[Reconfigure, Sequence[Interface]]:
         """The settings and interfaces as the file has them now.
@@ -86,7 +86,7 @@ class Serving:
         if self._config is not None and (reason := needs_restart(self._config, config)):
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
         self._config = config
-        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy)), config.interfaces
+        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy)), config.host_interfaces
 
 
 def pick_edge(topology: Topology, name: str | None) -> str:

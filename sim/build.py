@@ -75,7 +75,7 @@ def _edge(topology: Topology, name: str, policy: PolicyChoice) -> Part:
     def make(_birth: Birth, rng: Random) -> Edge:
         return Edge(EdgeSettings(config, policy_of(config.policy, policy)), rng)
 
-    return Part(place=name, name=name, role="edge", interfaces=config.interfaces, make=make)
+    return Part(place=name, name=name, role="edge", interfaces=config.host_interfaces, make=make)
 
 
 def edge_config(topology: Topology, name: str) -> EdgeConfig:

@@ -7,8 +7,10 @@ from typing import ClassVar, Literal, TypeAlias
 
 from engine.boundary import Level, Note
 
-ProcessKind: TypeAlias = Literal["kill", "start", "freeze", "thaw", "slow", "normal", "full", "not_full"]
-"""What happens to a process: see ``SimHost``; full and not_full are orders to a modelled FreeSWITCH."""
+ProcessKind: TypeAlias = Literal[
+    "kill", "start", "freeze", "thaw", "slow", "normal", "full", "not_full", "pause", "unpause"
+]
+"""What happens to a process: see ``SimHost``; from full on they are orders to a modelled FreeSWITCH."""
 
 PathKind: TypeAlias = Literal["partition", "loss", "heal", "cut"]
 

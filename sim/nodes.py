@@ -13,6 +13,7 @@ from sim.part import Part
 from topologies import Topology
 
 NODE_INTERFACE = "sip"
+EVENTS_INTERFACE = "events"
 
 
 def node_host(topology: Topology, name: str) -> str:
@@ -31,9 +32,14 @@ def node_part(topology: Topology, name: str, databases: dict[str, Registrations]
     interface = Interface(
         name=NODE_INTERFACE, transport=node.transport, host=node_host(topology, name), port=node.port
     )
+    events = None
+    if node.events is not None:
+        events = Interface(name=EVENTS_INTERFACE, transport="tcp", host=interface.host, port=node.events.port)
     config = FreeSwitchConfig(
         name=name,
         interfaces=(interface,),
+        events=events,
+        events_password=node.events.password if node.events else "",
         domain=model.domain or node.host,
         users=model.users.names,
         password=model.users.password,
@@ -62,7 +68,8 @@ def node_part(topology: Topology, name: str, databases: dict[str, Registrations]
         # A scenario begins with nodes that run; only what is started within it takes its time.
         return FreeSwitch(config if birth.number else up_already, rng, disk)
 
-    return Part(place=name, name=name, role="node", interfaces=(interface,), make=make)
+    interfaces = (interface, events) if events else (interface,)
+    return Part(place=name, name=name, role="node", interfaces=interfaces, make=make)
 
 
 def _edge_hosts(topology: Topology, node_name: str) -> tuple[str, ...]:

@@ -52,9 +52,14 @@ class Slow(_At):
 
 
 class LoadFault(_At):
-    """normal: slow no more. full: a node answers 503 to new calls. not_full: it takes calls again."""
+    """normal: slow no more. full: a node answers 503 to new calls. not_full: it takes calls again.
 
-    kind: Literal["normal", "full", "not_full"] = Field(description="normal, full or not_full.")
+    pause and unpause do the same by order of its operator (fsctl pause), of which its event socket tells.
+    """
+
+    kind: Literal["normal", "full", "not_full", "pause", "unpause"] = Field(
+        description="normal, full, not_full, pause or unpause."
+    )
     target: str = Field(description="A node or a group of nodes; normal also an edge.")
 
 

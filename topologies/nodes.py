@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, model_validator
+from pydantic_core import CoreSchema, core_schema
 
 from engine.boundary import Transport
-from engine.config import NodeConfig
-from topologies.base import Host, Port, Seconds, Section, Table, default_of, pairs
+from engine.config import EventsConfig, NodeConfig
+from topologies.base import Host, Mirror, Port, Seconds, Section, Table, default_of, pairs
 from topologies.errors import RefusedError
 
 RANGE = re.compile(r"\s*(\d{1,15})\s*-\s*(\d{1,15})\s*")
@@ -107,10 +110,40 @@ class FreeSwitchModel(Section):
 
 
 def _compact_resources(given: Any) -> Any:
-    return pairs(given, remedy="write it as vm=100;conf=100;pstn=500") if isinstance(given, str) else given
+    remedy = "write it as vm=100;conf=100;pstn=500, or pstn=fs"
+    return pairs(given, remedy=remedy) if isinstance(given, str) else given
 
 
-Channels = Annotated[int, Field(ge=0)]
+class _CountOrTold:
+    """Reads a number, or the word ``fs``; not as a union, of which each part would complain."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_wrap_validator_function(
+            lambda given, count: given if given == "fs" else count(given),
+            core_schema.int_schema(ge=0),
+            serialization=core_schema.plain_serializer_function_ser_schema(lambda channels: channels),
+        )
+
+
+Channels = Annotated[int | Literal["fs"], _CountOrTold()]
+
+Events = Annotated[
+    EventsConfig,
+    Mirror(
+        port=Field(ge=1, le=65535, description="Port of mod_event_socket at the node's host."),
+        password_env=Field(description="Environment variable that holds its password."),
+        password_file=Field(description="File that holds its password; the path counts from the topology's file."),
+        password=Field(description="Its password in clear: for FreeSWITCH's own default, and for models."),
+        poll_s=Field(gt=0, description="Seconds between two questions whether the node is paused."),
+        timeout_s=Field(gt=0, description="An answer that takes longer is a lost event socket."),
+        retry_min_s=Field(gt=0, description="Seconds until the first try to connect again; doubled each time."),
+        retry_max_s=Field(gt=0, description="Longest time between two tries."),
+    ),
+]
+
+
+def _nothing_said(given: Any) -> Any:
+    return {} if given is True else given
 
 
 class Node(Section):
@@ -134,15 +167,31 @@ class Node(Section):
     priority: int = Field(default=default_of(NodeConfig, "priority"), description="Higher is tried first.")
     resources: Annotated[Table[Channels], BeforeValidator(_compact_resources)] = Field(
         default=Table(),
-        description="Channels by name, {vm: 100, pstn: 500} or vm=100;pstn=500; none: not counted.",
+        description="Channels by name, {vm: 100, pstn: 500} or vm=100;pstn=500; fs for a number: as many as the "
+        "node says by its event socket (pstn=fs); none: not counted.",
     )
     enabled: bool = Field(
         default=default_of(NodeConfig, "enabled"), description="Whether it takes calls from the start."
     )
+    events: Annotated[Events | None, BeforeValidator(_nothing_said)] = Field(
+        default=None,
+        description="Its event socket, which tells its load and calls: port:, password_env:, ...; true: as "
+        "FreeSWITCH has it by default.",
+    )
     model: FreeSwitchModel = Field(default=FreeSwitchModel(), description="How its model behaves.")
 
-    def to_engine(self, name: str) -> NodeConfig:
-        """The engine's own form of it."""
+    @model_validator(mode="after")
+    def _told(self) -> Node:
+        told = [name for name, channels in self.resources.items() if channels == "fs"]
+        if told and self.events is None:
+            raise RefusedError(f"{told[0]}=fs asks the node, which has no event socket", "add events: to it")
+        return self
+
+    def to_engine(self, name: str, base: Path | None = None) -> NodeConfig:
+        """The engine's own form of it; relative paths count from ``base``."""
+        events = self.events
+        if base is not None and events is not None and events.password_file:
+            events = replace(events, password_file=str(base / events.password_file))
         return NodeConfig(
             name=name,
             host=self.host,
@@ -152,6 +201,8 @@ class Node(Section):
             groups=self.groups,
             weight=self.weight,
             priority=self.priority,
-            resources=self.resources,
+            resources=Table({kind: count for kind, count in self.resources.items() if count != "fs"}),
+            told_resources=tuple(kind for kind, count in self.resources.items() if count == "fs"),
             enabled=self.enabled,
+            events=events,
         )

@@ -80,7 +80,7 @@ class Topology(Section):
         return EdgeConfig(
             name=edge_name,
             interfaces=tuple(each.to_engine(name, self._base) for name, each in edge.interfaces.items()),
-            nodes=tuple(self.nodes[name].to_engine(name) for name in self.served(edge_name)),
+            nodes=tuple(self.nodes[name].to_engine(name, self._base) for name in self.served(edge_name)),
             policy=edge.policy,
             timers=edge.timers,
             probe=edge.probe,

@@ -11,7 +11,7 @@ from engine.config import NodeConfig, PassiveConfig, ProbeConfig
 from engine.nodes import state
 from engine.nodes.node import Node, NodeSnapshot
 from engine.nodes.selection import ALGORITHMS, Wish
-from engine.notes import NodeStateChanged
+from engine.notes import NodePaused, NodeStateChanged
 
 
 class Choice(NamedTuple):
@@ -118,6 +118,8 @@ class Pool:
                 active.append(node)
             elif node.state not in (state.ACTIVE, state.SUSPECT):
                 passed_over.append((node.name, node.state))
+            elif node.load is not None and (why := node.load.refuses):
+                passed_over.append((node.name, why))
             elif node.closed_until > now:
                 passed_over.append((node.name, f"said 503, closed for {node.closed_until - now:.1f} s"))
             elif node.state == state.SUSPECT:
@@ -175,8 +177,12 @@ class Pool:
 
     def owes_answer(self, node: Node, now: float) -> None:
         """An attempt waits for its first answer longer than usual; nothing is counted yet."""
+        self.doubt(node, now, f"owes an answer for {self.passive.suspect_after_s:g} s")
+
+    def doubt(self, node: Node, now: float, why: str) -> None:
+        """Something hints that the node is gone: it is passed over while others can serve, and probed at once."""
         if node.state == state.ACTIVE and self.passive.enabled:
-            self._step(node, state.SILENT, now, f"owes an answer for {self.passive.suspect_after_s:g} s")
+            self._step(node, state.SILENT, now, why)
 
     def unreachable(self, node: Node, now: float, reason: str) -> None:
         """Its host said that nothing listens there (ICMP), or a connection was refused."""
@@ -189,6 +195,13 @@ class Pool:
         node.silent_in_row = 0
         if self.passive.enabled:
             node.closed_until = now + min(retry_after_s, self.passive.retry_after_cap_s)
+
+    def paused(self, node: Node, paused: bool) -> None:
+        """Its operator let it take no new calls, or lets it again."""
+        load = node.load
+        if load is not None and load.paused != paused:
+            load.paused = paused
+            self._out.append(NodePaused(node.name, paused))
 
     def probe_answered(self, node: Node, now: float, latency_s: float) -> None:
         """A probe was answered with anything but a server failure."""

@@ -58,5 +58,5 @@ def _channels(topology: Topology, edge_name: str, policy: Policy) -> Iterator[in
     """Calls that each node can carry, by its resources and by its model's own bound."""
     resource = getattr(policy, "resource", "")
     for node in candidates(topology.edge_config(edge_name), policy):
-        counted = node.resources.get(resource, 0 if node.resources and resource else _UNBOUNDED)
+        counted = node.resources.get(resource, 0 if node.lacks(resource) else _UNBOUNDED)
         yield min(counted, topology.nodes[node.name].model.max_sessions)

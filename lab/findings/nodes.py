@@ -27,7 +27,7 @@ def nodes(config: EdgeConfig, policy: Policy) -> Iterator[Finding]:
         what = f"the policy chooses from group {policy.group!r}, in which {config.name} serves no enabled node"
         yield Finding("breaks", config.name, what, f"give nodes that group, or the policy another (has: {groups})")
         return
-    lacking = [node.name for node in meant if resource and node.resources and resource not in node.resources]
+    lacking = [node.name for node in meant if node.lacks(resource)]
     if lacking:
         what = f"the policy takes a channel of {resource!r}, which {', '.join(lacking)} does not have"
         remedy = f"add {resource} to resources:, or name another resource in the policy's options"

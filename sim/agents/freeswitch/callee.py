@@ -26,6 +26,8 @@ _CANCEL_WAIT_S = 32.0  # §9.1 of RFC 3261: 64*T1 after a CANCEL no final respon
 class CalleeLeg(Leg):
     """One outbound call."""
 
+    direction = "outbound"
+
     __slots__ = ("_acknowledgement", "_cancelling", "_invite", "_proceeding", "target")
 
     def __init__(self, node: Node, target: Target) -> None:
@@ -39,6 +41,7 @@ class CalleeLeg(Leg):
     def begin(self, caller_id: bytes, party_line: bytes, max_forwards: int, offer: bytes, now: float) -> None:
         """Send the INVITE; ``caller_id`` is From without its tag, ``offer`` our session description."""
         node, target = self._node, self.target
+        node.events.created(self, now)
         self._description = offer
         headers = self._place.own_contact + node.wording.events + OFFER
         names = ["via", *["route"] * len(target.routes), "max-forwards", "from", "to", "call-id", "cseq"]
@@ -100,19 +103,19 @@ class CalleeLeg(Leg):
         elif status < 300:
             self._on_success(response, now)
         elif self.state == SETTING_UP:
-            self._finish()
+            self._finish(cause_of(status), now)
             self._tell_failure(cause_of(status), now)
         else:
             self._node.timers.arm(self, NEVER)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         if self.state == SETTING_UP:
-            self._finish()
+            self._finish(causes.TIMER_EXPIRED, now)
             self._tell_failure(causes.TIMER_EXPIRED, now)
 
     def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
         if self.state == SETTING_UP:
-            self._finish()
+            self._finish(causes.TEMPORARY_FAILURE, now)
             self._tell_failure(causes.TEMPORARY_FAILURE, now)
 
     def _on_success(self, response: Response, now: float) -> None:
@@ -130,7 +133,7 @@ class CalleeLeg(Leg):
             acknowledgement = dialog.request(b"ACK", node.via_line(self._place), number, contact)
         except SipError:
             if self.state == SETTING_UP:
-                self._finish()
+                self._finish(causes.TEMPORARY_FAILURE, now)
                 self._tell_failure(causes.TEMPORARY_FAILURE, now)
             return
         send = Send(flow, bytes(acknowledgement))
@@ -143,5 +146,6 @@ class CalleeLeg(Leg):
         self._acknowledgement = send
         self.state = UP
         node.timers.arm(self, NEVER)
+        node.events.answered(self, now)
         if self.peer is not None:
             self.peer.answered(self.target.number, now)

@@ -46,6 +46,8 @@ class CallerLeg(Leg):
         "user",
     )
 
+    direction = "inbound"
+
     def __init__(self, node: Node, transaction: ServerTransaction, user: str) -> None:
         request = transaction.request
         place = node.places[transaction.flow.interface]
@@ -106,6 +108,8 @@ class CallerLeg(Leg):
         if self.state == SETTING_UP:
             self._name_far_end(number)
             self._answer(now)
+            if self.peer is not None:
+                self._node.events.bridged(self, self.peer, now)
 
     def failed(self, cause: Cause, number: bytes, now: float) -> None:
         self.peer = None
@@ -124,7 +128,7 @@ class CallerLeg(Leg):
         """The caller gave up."""
         if self.state != SETTING_UP:
             return
-        self._finish()
+        self._finish(causes.ORIGINATOR_CANCEL, now)
         wording = self._node.wording
         headers = wording.events if self._negotiated else wording.rich
         self.transaction.respond(reply(self.transaction.request, 487, self.tag, headers), now)
@@ -149,6 +153,7 @@ class CallerLeg(Leg):
 
     def _answer(self, now: float) -> None:
         self.state = UP
+        self._node.events.answered(self, now)
         answer = reply(self.transaction.request, 200, self.tag, self._session_headers(), self._description)
         timers = self._node.timers
         self._unconfirmed = UnconfirmedAnswer(self.transaction, answer, timers, self._no_ack, now)

@@ -51,6 +51,9 @@ class FreeSwitchConfig:
     bridge_timeout_s: float = 30.0  # how long the called user may ring (call_timeout)
     linger_s: float = 10.0  # a refused or abandoned INVITE holds its session for so long
     shutdown_refusing_s: float = 0.6  # after the BYEs of a shutdown all is answered 503, then nothing
+    events: Interface | None = None  # its event socket
+    events_password: str = "ClueCon"
+    heartbeat_s: float = 20.0
     bridges: Mapping[str, str] = field(
         default_factory=dict
     )  # number -> SIP URI to bridge to; ;fs_path=sip:host is its route

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from engine.boundary import NEVER
 from engine.sip.errors import SipError
@@ -12,6 +12,7 @@ from engine.ua.answer import UnconfirmedAnswer
 from engine.ua.parts import Block, block, reply
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.causes import Cause
+from sim.agents.freeswitch.events import uuid_of
 from sim.agents.freeswitch.media import silenced
 from sim.agents.freeswitch.wording import NO_DIALOG_REASON, SESSION
 from sim.agents.messages import trying
@@ -31,6 +32,8 @@ _SIPFRAG = b"Content-Type: message/sipfrag;version=2.0"
 
 class Leg(Timed):
     """A session of this node. ``peer`` is the leg that it is bridged to."""
+
+    direction: ClassVar[str]
 
     __slots__ = (
         "_contact",
@@ -66,11 +69,16 @@ class Leg(Timed):
         if self.state == OVER:
             return
         answered = self.state == UP
-        self._finish()
+        self._finish(cause, now)
         if answered and self._dialog is not None:
             self._send_bye(self._dialog, cause, headers, now)
         elif not answered:
             self._abandon(cause, now)
+
+    def end_call(self, cause: Cause, now: float) -> None:
+        """End this leg and the one that it is bridged to."""
+        self.hang_up(cause, now)
+        self._hang_up_peer(cause, now)
 
     def progressed(self, now: float) -> None:
         """The other leg rings."""
@@ -91,12 +99,36 @@ class Leg(Timed):
             peer.peer = None
             peer.hang_up(cause, now)
 
-    def _finish(self) -> None:
+    def _finish(self, cause: Cause, now: float) -> None:
         """Out of the table: from now on its requests get 481."""
+        bridged = self.state == UP and self.peer is not None and self.peer.state == UP
+        self._node.events.hung_up(self, cause, bridged, now)
         self.state = OVER
         self.confirm()
         self._node.timers.arm(self, NEVER)
         self._node.sessions.legs.pop(self.call_id, None)
+
+    # --- what its events say of it
+
+    def event_fields(self) -> dict[str, str]:
+        """Its header fields in an event, as far as they are modelled."""
+        answered = self.state == UP
+        dialog = self._dialog
+        remote_tag = dialog.remote_tag.decode() if dialog is not None else ""
+        own_tag = self.tag.decode()
+        inbound = self.direction == "inbound"
+        fields = {
+            "Unique-ID": uuid_of(self),
+            "Call-Direction": self.direction,
+            "Answer-State": "answered" if answered else "ringing",
+            "Channel-Call-State": "ACTIVE" if answered else "DOWN",
+        }
+        if inbound or answered:  # a call of the node's own has its Call-ID told when it is answered
+            fields["variable_sip_call_id"] = self.call_id.decode()
+            fields["variable_sip_from_tag"] = remote_tag if inbound else own_tag
+        if answered:
+            fields["variable_sip_to_tag"] = own_tag if inbound else remote_tag
+        return fields
 
     # --- in-dialog requests
 
@@ -125,7 +157,7 @@ class Leg(Timed):
             if self.state == SETTING_UP:
                 self.hang_up(causes.ORIGINATOR_CANCEL, now)
             else:
-                self._finish()
+                self._finish(causes.NORMAL_CLEARING, now)
             self._hang_up_peer(causes.NORMAL_CLEARING, now)
         elif method == b"INVITE":
             self._answer_again(transaction, dialog, now)

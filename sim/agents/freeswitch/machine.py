@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from random import Random
 
-from engine.boundary import NEVER, AgentOrder, Drain, Effect, Flow, Input
+from engine.boundary import (
+    NEVER,
+    AgentOrder,
+    Drain,
+    Effect,
+    Flow,
+    Input,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+)
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
@@ -27,6 +37,7 @@ from sim.agents.wire import Wire
 
 MOST_HELD = 1_000  # inputs that wait while it starts, as many datagrams as a socket's buffer has room for
 
+_OF_STREAMS = (StreamData, StreamOpened, StreamClosed)
 _NEED_DIALOG = frozenset((b"BYE", b"INFO", b"UPDATE", b"REFER", b"PRACK", b"NOTIFY"))
 
 
@@ -35,7 +46,7 @@ class FreeSwitch:
 
     ``registrations`` is handed in where it outlives the process (its SQLite file) or is shared between nodes.
     ``wall_clock_offset_s`` added to ``now`` is Unix time, for the Date header. Orders: ``originate`` (argument
-    ``user/1000 &echo``), ``pause`` and ``resume``, ``full`` and ``not_full``, ``shutdown``.
+    ``user/1000 &echo``), ``pause`` and ``unpause``, ``full`` and ``not_full``, ``shutdown``.
     """
 
     def __init__(
@@ -54,6 +65,8 @@ class FreeSwitch:
         self._starting_until = 0.0
         self._paused = False
         self._said_full = False
+        self._events_interface = config.events.name if config.events is not None else ""
+        self._node.events.paused = lambda: self._paused
         self._housekeeping = _Housekeeping(self._node)
         self._starting = _Starting(self._take)
 
@@ -84,6 +97,8 @@ class FreeSwitch:
             self._carry_out(event.order, event.argument, now)
         elif isinstance(event, Drain):
             self._carry_out("pause", "", now)
+        elif isinstance(event, _OF_STREAMS) and event.flow.interface == self._events_interface:
+            self._node.events.receive(event, now)
         else:
             self._wire.receive(event, now)
 
@@ -121,7 +136,7 @@ class FreeSwitch:
 
     def _carry_out(self, order: str, argument: str, now: float) -> None:
         why = ""
-        if order in ("pause", "resume"):
+        if order in ("pause", "unpause"):
             self._paused = order == "pause"
         elif order in ("full", "not_full"):
             self._said_full = order == "full"
@@ -130,7 +145,7 @@ class FreeSwitch:
         elif order == "originate":
             why = self._originate(argument, now)
         else:
-            why = "known orders: originate, pause, resume, full, not_full, shutdown"
+            why = "known orders: originate, pause, unpause, full, not_full, shutdown"
         name = self._config.name
         self._node.out.append(OrderRefused(name, order, why) if why else OrderCarriedOut(name, order, argument))
 
@@ -146,6 +161,7 @@ class FreeSwitch:
     def _shut_down(self, now: float) -> None:
         for leg in list(self._node.sessions.legs.values()):
             leg.hang_up(causes.SHUTDOWN, now)
+        self._node.events.say_farewell()
         self._paused = True
         self._deaf_from = now + self._config.shutdown_refusing_s
 
@@ -233,6 +249,7 @@ class FreeSwitch:
             transaction.respond(reply(request, error.status, node.tag(), node.wording.rich), now)
             return
         transaction.respond(trying(request, node.wording.agent), now)
+        node.events.created(leg, now)
         dialplan.route(node, leg, now)
 
     def _authenticate(self, transaction: ServerTransaction, now: float) -> str | None:

@@ -12,6 +12,7 @@ from engine.sip.transactions import ClientTransaction, TransactionLayer, Transac
 from engine.timers import Timed, TimerQueue
 from sim.agents.freeswitch.authenticator import Authenticator
 from sim.agents.freeswitch.config import FreeSwitchConfig
+from sim.agents.freeswitch.events import EventSocket
 from sim.agents.freeswitch.media import Media
 from sim.agents.freeswitch.pings import Pings
 from sim.agents.freeswitch.registrations import Registrations
@@ -53,6 +54,7 @@ class Node:
         self.authenticator = Authenticator(config, random)
         self.sessions = Sessions(self.timers, config.linger_s)
         self.pings = Pings(self)
+        self.events = EventSocket(self)
         self.places = {interface.name: Place(interface) for interface in config.interfaces}
         self.indifferent = Indifferent()
         self._random = random

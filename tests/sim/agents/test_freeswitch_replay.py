@@ -34,7 +34,12 @@ ORDERS: dict[str, list[tuple[float, str, str]]] = {
     "06_register_ws_stripped": [(0.007, "originate", "user/1000 &echo")],
     "07_register_edge_contact": [(0.014, "originate", "user/1000 &echo")],
     "33_originate_offer": [(0.004, "originate", "user/1000 &echo")],
-    "71_fsctl_pause": [(0.028, "pause", ""), (0.049, "resume", ""), (0.0515, "pause", ""), (0.068, "resume", "")],
+    "71_fsctl_pause": [
+        (0.028, "pause", ""),
+        (0.049, "unpause", ""),
+        (0.0515, "pause", ""),
+        (0.068, "unpause", ""),
+    ],
     "74_fsctl_shutdown": [(0.71, "shutdown", ""), (5.18, "restart", "")],
     "78_timer_invite_no_answer": [(0.008, "originate", "user/1000 &echo")],
 }
