@@ -154,7 +154,7 @@ class MediaPacket(NamedTuple):
 
 
 class MediaStats(NamedTuple):
-    """What came to a port since the last of these; given every few seconds, and at the end."""
+    """What came to a pair since the last of these; given every few seconds, and at the end."""
 
     port: Port
     packets: int
@@ -174,7 +174,10 @@ class PortsFailed(NamedTuple):
 
 
 class DtlsEnded(NamedTuple):
-    """A hand-shake ended: keys stand, or why they don't (``certificate``, ``timeout``, ``closed``, ...)."""
+    """A hand-shake ended: keys stand, or why they don't (``certificate``, ``timeout``, ``closed``, ...).
+
+    ``closed`` may come after the keys: the peer has said farewell, and they stand no more.
+    """
 
     port: Port
     reason: str = ""

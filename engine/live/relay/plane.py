@@ -1,0 +1,387 @@
+"""The data plane as its host sees it: orders in, events out, both in the host's event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from engine.boundary import Address
+from engine.live.relay.certificate import Certificate
+from engine.live.relay.dtls import Keys
+from engine.live.relay.forwarder import (
+    OPEN,
+    Counters,
+    Forwarder,
+    Hop,
+    Kind,
+    Route,
+    Security,
+    open_forwarder,
+)
+from engine.live.relay.handshakes import Handshakes
+from engine.live.relay.settings import PlaneSettings
+from engine.live.relay.srtp import SrtpWay
+from engine.live.sockets import family_of
+from engine.media import rules
+from engine.media.rules import (
+    AddRule,
+    BindPorts,
+    ChangeRule,
+    Dtls,
+    DtlsEnded,
+    MediaEffect,
+    MediaInput,
+    MediaPacket,
+    MediaStats,
+    Port,
+    PortsFailed,
+    ReleasePorts,
+    RemoveRule,
+    Rule,
+    Sdes,
+    SecurePort,
+    SendMedia,
+    Way,
+)
+
+_EVENTS_A_TURN: Final = 64  # then signalling has its turn
+_BUCKETS: Final = 50  # pairs are asked for their statistics in turns, so that a thousand calls make no pause
+
+
+class PlaneStats(NamedTuple):
+    """Counters since the start; all but the first three are packets that went nowhere."""
+
+    ports: int
+    received: int
+    forwarded: int
+    dropped: int  # from strangers, unauthenticated, or of payload types that were not agreed
+    shed: int  # for being late, under overload
+    overflowed: int  # the kernel had no room for them
+    unsent: int  # the kernel did not take them
+    unqueued: int  # for engine, hand-shakes or codecs, beyond allowance or room
+
+
+class _Bound:
+    """One port that stands."""
+
+    __slots__ = ("association", "is_ruled", "number", "receive", "security", "send")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.security: rules.Security = None
+        self.receive: SrtpWay | None = None
+        self.send: SrtpWay | None = None
+        self.association = 0
+        self.is_ruled = False
+
+
+class MediaPlane:
+    """Ports, keys and rules on real sockets.
+
+    Parameters
+    ----------
+    hosts
+        The address to bind for each interface, an IP literal, by the names that rules use.
+    on_input
+        Called in the event loop with what happens; never from within ``carry_out``. It must not block.
+    certificate
+        What DTLS peers are shown; without one a port that is to be secured by DTLS stays shut.
+    """
+
+    def __init__(
+        self,
+        hosts: Mapping[str, str],
+        on_input: Callable[[MediaInput], None],
+        *,
+        certificate: Certificate | None = None,
+        settings: PlaneSettings | None = None,
+    ) -> None:
+        self._hosts = dict(hosts)
+        self._on_input = on_input
+        self._certificate = certificate
+        self._settings = settings or PlaneSettings()
+        self._ports: dict[Port, _Bound] = {}
+        self._names: dict[int, Port] = {}
+        self._associations: dict[int, Port] = {}
+        self._last_association = 0
+        self._buckets: list[dict[Port, None]] = [{} for _ in range(_BUCKETS)]
+        self._bucket = 0
+        self._overflowed = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._forwarder: Forwarder | None = None
+        self._handshakes: Handshakes | None = None
+        self._timer: asyncio.Handle | None = None
+
+    # --- life ---
+
+    def start(self) -> None:
+        """Begin, in the running event loop."""
+        loop = self._loop = asyncio.get_running_loop()
+        forwarder = self._forwarder = open_forwarder(self._settings)
+        if self._certificate is not None:
+            self._handshakes = Handshakes(
+                forwarder, self._certificate, self._settings.handshake_s, self._on_handshake
+            )
+        loop.add_reader(forwarder.fileno(), self._on_packets)
+        self._timer = loop.call_later(self._settings.stats_s / _BUCKETS, self._on_timer)
+
+    def stop(self) -> None:
+        """Close all ports, and tell nothing any more."""
+        loop, forwarder = self._loop, self._forwarder
+        if loop is None or forwarder is None:
+            return
+        self._loop = self._forwarder = None
+        if self._timer is not None:
+            self._timer.cancel()
+        loop.remove_reader(forwarder.fileno())
+        if self._handshakes is not None:
+            self._handshakes.stop()
+        forwarder.stop()
+        self._ports.clear()
+        self._names.clear()
+        self._associations.clear()
+        for bucket in self._buckets:
+            bucket.clear()
+
+    def stats(self) -> PlaneStats:
+        """Counters of the whole plane."""
+        totals = self._running.totals()
+        return PlaneStats(
+            ports=len(self._ports),
+            received=totals.received,
+            forwarded=totals.forwarded,
+            dropped=totals.dropped,
+            shed=totals.shed,
+            overflowed=self._overflowed,
+            unsent=totals.unsent,
+            unqueued=totals.unqueued,
+        )
+
+    @property
+    def _running(self) -> Forwarder:
+        if self._forwarder is None:
+            raise RuntimeError("the data plane is not running: call start() first")
+        return self._forwarder
+
+    # --- orders ---
+
+    def carry_out(self, effect: MediaEffect) -> None:
+        """Obey one order. What is about a port that isn't bound, for it failed or was released, is passed over."""
+        if isinstance(effect, SendMedia):
+            bound = self._ports.get(effect.port)
+            if bound is not None:
+                self._running.send(bound.number, effect.target, effect.data, Kind.PLAIN)
+        elif isinstance(effect, AddRule | ChangeRule):
+            self._rule(effect.port, effect.rule)
+        elif isinstance(effect, SecurePort):
+            self._secure(effect.port, effect.security)
+        elif isinstance(effect, BindPorts):
+            self._bind(effect.port)
+        elif isinstance(effect, ReleasePorts):
+            self._release(effect.port)
+        elif isinstance(effect, RemoveRule):
+            self._unrule(effect.port)
+
+    def _bind(self, port: Port) -> None:
+        forwarder = self._running
+        host = self._hosts[port.interface]
+        pair = (port, port._replace(number=port.number + 1))
+        opened: list[socket.socket] = []
+        try:
+            opened.append(_open(host, port.number))
+            opened.append(_open(host, port.number + 1))
+        except OSError as error:
+            for sock in opened:
+                sock.close()
+            self._tell_soon(PortsFailed(port, error.strerror or str(error)))
+            return
+        for one, sock in zip(pair, opened, strict=True):
+            number = forwarder.add(sock)
+            self._ports[one] = _Bound(number)
+            self._names[number] = one
+        self._buckets[port.number // 2 % _BUCKETS][port] = None
+
+    def _release(self, port: Port) -> None:
+        second = port._replace(number=port.number + 1)
+        if port not in self._ports:
+            return
+        was_ruled = self._ports[port].is_ruled or self._ports[second].is_ruled
+        counters = [self._close(one) for one in (port, second)]
+        self._buckets[port.number // 2 % _BUCKETS].pop(port, None)
+        if was_ruled:
+            self._tell_soon(self._stats_of(port, *counters))
+
+    def _close(self, port: Port) -> Counters:
+        bound = self._ports.pop(port)
+        del self._names[bound.number]
+        self._end_association(bound)
+        return self._running.remove(bound.number)
+
+    def _rule(self, port: Port, rule: Rule) -> None:
+        bound = self._ports.get(port)
+        if bound is None:
+            return
+        bound.is_ruled = True
+        payloads = None
+        if rule.payloads is not None:
+            payloads = {
+                number: (outgoing.payload_type, outgoing.clock_in_hz)
+                for number, outgoing in rule.payloads.items()
+                if outgoing.decode is None and outgoing.clock_in_hz == outgoing.clock_out_hz
+            }
+        route = Route(
+            sources=tuple(rule.sources),
+            rtp=self._hop(rule.rtp),
+            rtcp=self._hop(rule.rtcp),
+            payloads=payloads,
+            detour=False,
+        )
+        self._running.route(bound.number, route)
+
+    def _unrule(self, port: Port) -> None:
+        bound = self._ports.get(port)
+        if bound is not None:
+            self._running.route(bound.number, None)
+
+    def _hop(self, way: Way | None) -> Hop | None:
+        bound = None if way is None else self._ports.get(way.port)
+        return None if way is None or bound is None else Hop(bound.number, way.target)
+
+    # --- keys ---
+
+    def _secure(self, port: Port, security: rules.Security) -> None:
+        bound = self._ports.get(port)
+        if bound is None:
+            return
+        before, bound.security = bound.security, security
+        if isinstance(security, Dtls):
+            if not isinstance(before, Dtls) or before._replace(peer=security.peer) != security:
+                self._end_association(bound)
+                self._begin_association(port, bound)
+            self._shake(bound, security)
+        else:
+            self._end_association(bound)
+            if isinstance(security, Sdes):
+                self._take_keys(bound, security.receive.suite, security.receive.key, security.send.key)
+        self._apply(bound)
+
+    def _take_keys(self, bound: _Bound, suite: bytes, receive: bytes, send: bytes) -> None:
+        """New ways but where the keys are the same: there the roll-over counters go on (RFC 3711 §3.3.1)."""
+        if bound.receive is None or not bound.receive.has(suite, receive):
+            bound.receive = SrtpWay(suite, receive, inbound=True)
+        if bound.send is None or not bound.send.has(suite, send):
+            bound.send = SrtpWay(suite, send, inbound=False)
+
+    def _apply(self, bound: _Bound) -> None:
+        """Tell the forwarding thread."""
+        security = bound.security
+        if security is None:
+            bound.receive = bound.send = None
+            self._running.secure(bound.number, OPEN)
+            return
+        peer = security.peer if isinstance(security, Dtls) else None
+        locked = bound.receive is None or bound.send is None
+        self._running.secure(bound.number, Security(locked, bound.receive, bound.send, peer))
+
+    def _begin_association(self, port: Port, bound: _Bound) -> None:
+        bound.receive = bound.send = None
+        self._last_association += 1
+        bound.association = self._last_association
+        self._associations[bound.association] = port
+
+    def _shake(self, bound: _Bound, security: Dtls) -> None:
+        if self._handshakes is not None and security.part in ("active", "passive"):
+            self._handshakes.want(
+                bound.association,
+                bound.number,
+                is_client=security.part == "active",
+                fingerprints=security.fingerprints,
+                peer=security.peer,
+            )
+
+    def _end_association(self, bound: _Bound) -> None:
+        if bound.association:
+            del self._associations[bound.association]
+            if self._handshakes is not None:
+                self._handshakes.end(bound.association)
+            bound.association = 0
+
+    def _on_handshake(self, association: int, keys: Keys | None, reason: str) -> None:
+        """In the thread of hand-shakes."""
+        loop = self._loop
+        if loop is not None:
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(self._handshake_ended, association, keys, reason)
+
+    def _handshake_ended(self, association: int, keys: Keys | None, reason: str) -> None:
+        port = self._associations.get(association)
+        bound = None if port is None else self._ports.get(port)
+        if self._forwarder is None or port is None or bound is None:
+            return
+        if keys is None:
+            bound.receive = bound.send = None
+        else:
+            self._take_keys(bound, keys.suite, keys.receive, keys.send)
+        self._apply(bound)
+        self._on_input(DtlsEnded(port, reason))
+
+    # --- events ---
+
+    def _on_packets(self) -> None:
+        """Some of what waits; more of it wakes us again, after the loop's other work."""
+        if self._forwarder is None:
+            return
+        for number, source, data, proven in self._forwarder.take(_EVENTS_A_TURN):
+            port = self._names.get(number)
+            if port is not None:
+                self._on_input(MediaPacket(port, source, data, proven))
+
+    def _on_timer(self) -> None:
+        if self._loop is None or self._forwarder is None:
+            return
+        self._timer = self._loop.call_later(self._settings.stats_s / _BUCKETS, self._on_timer)
+        self._bucket = (self._bucket + 1) % _BUCKETS
+        for port in list(self._buckets[self._bucket]):
+            first, second = self._ports.get(port), self._ports.get(port._replace(number=port.number + 1))
+            if first is not None and second is not None and (first.is_ruled or second.is_ruled):
+                take = self._forwarder.take_counters
+                self._on_input(self._stats_of(port, take(first.number), take(second.number)))
+
+    def _stats_of(self, port: Port, rtp: Counters, rtcp: Counters) -> MediaStats:
+        """Of a pair: RTCP may come to either port."""
+        self._overflowed += rtp.overflowed + rtcp.overflowed
+        return MediaStats(
+            port=port,
+            packets=rtp.packets,
+            octets=rtp.octets,
+            lost=rtp.lost,
+            jitter_ms=rtp.jitter_ms,
+            round_trip_ms=rtp.round_trip_ms if rtcp.round_trip_ms is None else rtcp.round_trip_ms,
+            silent_s=rtp.silent_s,
+            dropped=rtp.dropped + rtcp.dropped,
+        )
+
+    def _tell_soon(self, event: MediaInput) -> None:
+        if self._loop is not None:
+            self._loop.call_soon(self._tell, event)
+
+    def _tell(self, event: MediaInput) -> None:
+        if self._loop is not None:
+            self._on_input(event)
+
+
+def _open(host: str, number: int) -> socket.socket:
+    address: Address = (host, number)
+    sock = socket.socket(family_of(host), socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
