@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from topologies import middlebox_checks
+from topologies import middlebox_checks, relay_checks
 from topologies.errors import Path, Problem, did_you_mean
 from topologies.faults import (
     Call,
@@ -307,6 +307,7 @@ CHECKS: tuple[Check, ...] = (
     middlebox_checks.nat_chains,
     middlebox_checks.balanced,
     middlebox_checks.addresses,
+    relay_checks.relays,
     _networks,
     _links,
     _scenarios,

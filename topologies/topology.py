@@ -89,6 +89,7 @@ class Topology(Section):
             registrar=edge.registrar,
             streams=edge.streams,
             keep_alive=edge.keep_alive,
+            relay=None if edge.relay is None else edge.relay.to_engine(edge.interfaces),
             domains=edge.domains,
             min_session_expires_s=edge.min_session_expires_s,
             dialog_lifetime_s=edge.dialog_lifetime_s,

@@ -335,7 +335,7 @@ class BuiltinMedia(Timed):
 
 def _places(interfaces: tuple[MediaInterface, ...]) -> Callable[[str], MediaInterface]:
     """Which of ours peers of a SIP interface are told; the first where none serves it."""
-    by_interface = {name: each for each in interfaces for name in each.serves}
+    by_interface = {name: each for each in reversed(interfaces) for name in each.serves}
     return lambda name: by_interface.get(name, interfaces[0])
 
 
