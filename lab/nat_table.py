@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 import pandas as pd
 
-from engine.boundary import NEVER, Address, Datagram, Effect, Flow, Input, Interface, Send
+from engine.boundary import NEVER, Address, Datagram, Effect, Flow, Input, Interface, Machine, Send
 from sim.links import Link
 from sim.middleboxes import NatBox
 from sim.nat import PRESETS, Nat, NatSettings
@@ -171,37 +171,62 @@ def _reached(
     edge = _Edge(interval_s if keeper != "agent" else 0.0, call_s if caller == "edge" else NEVER)
     other = _Edge(0.0, call_s)
     other.bindings = edge.bindings
-    world.add("edge", lambda _: edge, [_interface(_EDGE)])
+    world.add("edge", lambda _: edge, [interface_at(_EDGE)])
     if caller != "edge":
-        world.add("other", lambda _: other, [_interface(_OTHER_PORT if caller == "other port" else _STRANGER)])
+        world.add("other", lambda _: other, [interface_at(_OTHER_PORT if caller == "other port" else _STRANGER)])
     agents = []
     for number in range(count):
         agent = _Agent(interval_s if keeper == "agent" else 0.0, answers=keeper == "edge")
         agents.append(agent)
-        _add(world, agent, preset, number)
+        add_behind(world, agent, preset, number)
     world.run(call_s + 1.0)
     return sum(agent.called for agent in agents) / count
 
 
-def _add(world: World, agent: _Agent, preset: str, number: int) -> None:
-    """An agent behind devices of its own."""
+def add_behind(
+    world: World, agent: Machine, preset: str, number: int, *, interface: str = "sip", box: NatBox | None = None
+) -> NatBox:
+    """Put an agent into a world, behind devices of its own, or behind ``box``.
+
+    Parameters
+    ----------
+    world : World
+        Whose place ``agentN`` it gets.
+    agent : Machine
+        The machine.
+    preset : str
+        Name of `sim.nat.PRESETS`.
+    number : int
+        Gives the agent, and its devices, addresses that no other number has.
+    interface : str
+        What the machine calls its interface.
+    box : NatBox, optional
+        A device that is there already.
+
+    Returns
+    -------
+    NatBox
+        The device that it is behind.
+    """
     low, high = number % 250 + 1, number // 250
     host = f"192.168.{high}.{low}"
-    world.add(f"agent{number}", lambda _: agent, [_interface((host, 5060))])
-    settings = PRESETS[preset].devices(world.streams.stream(f"devices {number}"))
-    outside = [f"100.{64 + stage}.{high}.{low}" for stage in range(len(settings) - 1)] + [
-        f"203.0.{113 + high}.{low}"
-    ]
-    box: NatBox | None = None
-    for stage, (each, address) in reversed(list(enumerate(zip(settings, outside, strict=True)))):
-        box = _device(world, f"nat{number}.{stage}", each, address, box)
+    world.add(f"agent{number}", lambda _: agent, [interface_at((host, 5060), interface)])
+    if box is None:
+        settings = PRESETS[preset].devices(world.streams.stream(f"devices {number}"))
+        outside = [f"100.{64 + stage}.{high}.{low}" for stage in range(len(settings) - 1)] + [
+            f"203.0.{113 + high}.{low}"
+        ]
+        for stage, (each, address) in reversed(list(enumerate(zip(settings, outside, strict=True)))):
+            box = _device(world, f"nat{number}.{stage}", each, address, box)
     assert box is not None
     world.network.middleboxes.put_behind(host, box)
+    return box
 
 
 def _device(world: World, name: str, settings: NatSettings, address: str, outer: NatBox | None) -> NatBox:
     return world.network.middleboxes.add_nat(name, Nat(settings, [address], world.streams.stream(name)), outer)
 
 
-def _interface(address: Address) -> Interface:
-    return Interface(name="sip", transport="udp", host=address[0], port=address[1])
+def interface_at(address: Address, name: str = "sip") -> Interface:
+    """An interface over UDP at this address."""
+    return Interface(name=name, transport="udp", host=address[0], port=address[1])

@@ -9,12 +9,22 @@
 #
 # - [00 · The first call](00_first_call.ipynb): a topology, a run, the ladder of a call.
 #
-# **When a node dies**
+# - [01 · Four designs](01_four_designs.ipynb): whom FreeSWITCH can call, and why the edge is the Contact.
+#
+# **When a node or an edge dies**
 #
 # - [02 · The fail-over gap](02_failover_gap.ipynb): for how long are calls sent to a dead node?
+# - [07 · The storm after an edge's death](07_storm.ipynb): when browsers come back, and how many at once.
 # - [08 · The faults of the classic routing script](08_routing_faults.ipynb): what callers suffer, and what a
 #   better policy changes.
 # - [11 · Write your own policy](11_your_own_policy.ipynb): ten lines, many failures, deploy it.
+#
+# **NATs and WebSockets**
+#
+# - [03 · NAT against NAT, and keep-alives](03_nat_and_keep_alive.ipynb): who hears whom without a relay, and how
+#   often a binding must be refreshed.
+# - [04 · WebSocket time-outs](04_websocket_timeouts.ipynb): agents that are silently logged out, and three
+#   remedies.
 #
 # **How much of what**
 #

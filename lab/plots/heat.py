@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 from lab.errors import InputError
 from lab.plots.style import styled
@@ -23,6 +26,8 @@ def draw_heat_map(
     of: str = "",
     form: str = "{:.3g}",
     title: str = "",
+    down: str = "",
+    across: str = "",
 ) -> Figure:
     """A cell for each pair of levels, from light (least) to dark (most).
 
@@ -40,6 +45,8 @@ def draw_heat_map(
         How a value is written.
     title : str
         Above the picture.
+    down, across : str
+        What rows and columns are, with their unit; default: the columns' names.
 
     Raises
     ------
@@ -65,11 +72,16 @@ def draw_heat_map(
                 dark = high > low and (cell - low) / (high - low) > 0.55
                 text = "-" if cell != cell else form.format(cell)
                 axes.text(column, row, text, ha="center", va="center", color="white" if dark else "black")
-        axes.set_xticks(range(len(table.columns)), [str(each) for each in table.columns])
-        axes.set_yticks(range(len(table.index)), [str(each) for each in table.index])
-        axes.set_xlabel(columns)
-        axes.set_ylabel(rows)
+        axes.set_xticks(range(len(table.columns)), [_level(each).replace(" ", "\n") for each in table.columns])
+        axes.set_yticks(range(len(table.index)), [_level(each) for each in table.index])
+        axes.set_xlabel(across or columns)
+        axes.set_ylabel(down or rows)
         axes.set_title(title)
         axes.spines[:].set_visible(False)
-        figure.colorbar(image, label=of or value, shrink=0.9)
+        figure.colorbar(image, label=of or value, shrink=0.9, format=PercentFormatter(1) if "%" in form else None)
     return figure
+
+
+def _level(value: Any) -> str:
+    """A factor's level as words: ``port restricted``, ``0.5``, ``30``."""
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")
