@@ -16,6 +16,7 @@ HOT = [
     "engine/wheel.py",
     "engine/tally.py",
     "engine/dialogs.py",
+    *glob("engine/records/[a-z]*.py"),
     "engine/edge.py",
     "engine/here.py",
     "engine/nat.py",

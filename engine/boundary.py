@@ -94,6 +94,77 @@ class Flow(NamedTuple):
     stream: int = 0
 
 
+# --- records: what outlives the process ----------------------------------------------------------------------
+# Their times are seconds of the wall clock (since 1970), the one clock that two lives of a process share.
+
+RecordKind: TypeAlias = Literal["bindings", "dialogs", "nodes"]
+
+
+class RecordKey(NamedTuple):
+    """What a record is found by. A binding is one for all edges; ``edge`` tells whose word about it counts."""
+
+    kind: RecordKind
+    edge: str
+    name: bytes
+
+
+class BindingRecord(NamedTuple):
+    """A contact that a node has accepted (``engine.registrar.binding``).
+
+    ``edge`` is the one that reaches it. ``stream`` numbers a connection in the life that wrote it; 0: none.
+    """
+
+    key: bytes
+    edge: str
+    aor: bytes
+    value: bytes
+    interface: str
+    host: str
+    port: int
+    stream: int
+    call: bytes
+    cseq: int
+    expires_at: float
+    granted_until: float
+    node: str
+    signs: int
+    stale: bool
+
+    @property
+    def at(self) -> RecordKey:
+        return RecordKey("bindings", self.edge, self.key)
+
+
+class DialogRecord(NamedTuple):
+    """A call that stands through a node, and holds a channel there."""
+
+    edge: str
+    call_id: bytes
+    callee_tag: bytes
+    node: str
+    resource: str
+    began_at: float
+
+    @property
+    def at(self) -> RecordKey:
+        return RecordKey("dialogs", self.edge, self.call_id + b"\0" + self.callee_tag)
+
+
+class NodeRecord(NamedTuple):
+    """What an edge holds of a node: down, draining or disabled; active where nothing is held against it."""
+
+    edge: str
+    node: str
+    state: str
+
+    @property
+    def at(self) -> RecordKey:
+        return RecordKey("nodes", self.edge, self.node.encode())
+
+
+Record: TypeAlias = BindingRecord | DialogRecord | NodeRecord
+
+
 # --- inputs: things that happened -------------------------------------------------------------------------
 
 
@@ -163,9 +234,21 @@ class Reconfigure(NamedTuple):
     settings: object
 
 
+class Loaded(NamedTuple):
+    """What the store held when this process began. It may come late; what has happened since counts more."""
+
+    records: Sequence[Record]
+
+
+class Committed(NamedTuple):
+    """What was ordered before this Commit is in the store, or the store cannot say so soon enough."""
+
+    ticket: int
+
+
 Input: TypeAlias = (
     "Datagram | StreamOpened | StreamData | StreamClosed | Pong | Unreachable"
-    " | NodeOrder | Drain | AgentOrder | Reconfigure | MediaInput"
+    " | NodeOrder | Drain | AgentOrder | Reconfigure | Loaded | Committed | MediaInput"
 )
 
 
@@ -194,6 +277,25 @@ class Ping(NamedTuple):
     flow: Flow
 
 
+class Save(NamedTuple):
+    """Keep this record in the store, in the place of the one with its key. ``new``: there is none."""
+
+    record: Record
+    new: bool = False
+
+
+class Drop(NamedTuple):
+    """Forget the record with this key, unless another edge has written it since."""
+
+    key: RecordKey
+
+
+class Commit(NamedTuple):
+    """Say by ``Committed`` when all Saves and Drops so far are in the store; soon, whatever ails the store."""
+
+    ticket: int
+
+
 class Level(StrEnum):
     """How much a Note matters to an operator; the live host's log levels."""
 
@@ -213,7 +315,7 @@ class Note:
     level: ClassVar[Level] = Level.INFO
 
 
-Effect: TypeAlias = "Send | Close | Ping | Note | MediaEffect"
+Effect: TypeAlias = "Send | Close | Ping | Save | Drop | Commit | Note | MediaEffect"
 
 
 class Machine(Protocol):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal
 
-from engine.boundary import Interface, Transport
+from engine.boundary import Interface, RecordKind, Transport
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -200,6 +200,19 @@ class LimitsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """What outlives the process, and how surely (S16)."""
+
+    database: str | None = None  # its name in the topology; None: nothing is kept
+    # Of these kinds the answer that makes a promise waits until the store has it; others are written later.
+    write_through: tuple[RecordKind, ...] = ("bindings", "nodes")
+    delay_s: float = 0.2  # how long others may wait, so that many go in one transaction: what a kill -9 loses
+    answer_wait_s: float = 0.5  # a store that takes longer is not waited for: calls come before records
+    retry_max_s: float = 5.0  # a store that is away is tried again after 0.5 s, then twice as long, up to this
+    queue_records: int = 500_000  # as many as an edge can have, and what is to be dropped beside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """Which policy routes, and its options (keyword arguments of its class).
 
@@ -227,6 +240,7 @@ class EdgeConfig:
     streams: StreamsConfig = field(default_factory=StreamsConfig)
     keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
     relay: RelayConfig | None = None  # None: media go past this edge
+    store: StoreConfig = field(default_factory=StoreConfig)
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from engine.boundary import Effect
+from engine.boundary import DialogRecord, Effect
 from engine.nodes import Node
 from engine.notes import DialogEnded
+from engine.records.records import Records
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
@@ -31,10 +32,11 @@ class DialogTable(Timed):
     All live equally long, so they end in the order of the table, and one timer for the oldest does for all.
     """
 
-    __slots__ = ("_dialogs", "_lifetime_s", "_out", "_timers")
+    __slots__ = ("_dialogs", "_lifetime_s", "_out", "_records", "_timers")
 
-    def __init__(self, out: list[Effect], timers: TimerQueue, lifetime_s: float) -> None:
+    def __init__(self, out: list[Effect], timers: TimerQueue, records: Records, lifetime_s: float) -> None:
         super().__init__()
+        self._records = records
         self._out = out
         self._timers = timers
         self._lifetime_s = lifetime_s
@@ -51,7 +53,27 @@ class DialogTable(Timed):
         self._dialogs[key] = Dialog(call_id, callee_tag, node, resource, now)
         if len(self._dialogs) == 1:
             self._timers.arm(self, now + self._lifetime_s)
+        records = self._records
+        if records.kept:
+            began_at = now + records.wall_offset_s
+            record = DialogRecord(records.edge, call_id, callee_tag, node.name, resource, began_at)
+            records.save(record, "dialogs", new=True)
         return True
+
+    def restore(self, record: DialogRecord, node: Node, began_at: float, now: float) -> bool:
+        """Take over a dialog of an earlier life, with its channel; False where its time is over."""
+        if began_at + self._lifetime_s <= now:
+            return False
+        key = (record.call_id, record.callee_tag)
+        if key not in self._dialogs:
+            self._dialogs[key] = Dialog(record.call_id, record.callee_tag, node, record.resource, began_at)
+            node.take(record.resource)
+        return True
+
+    def restored(self, now: float) -> None:
+        """All dialogs of an earlier life are here; those of this one are younger."""
+        self._dialogs = dict(sorted(self._dialogs.items(), key=lambda item: item[1].began_at))
+        self.fire(now)
 
     def fire(self, now: float) -> None:
         """The oldest dialog, as it was when the timer was set, has reached its lifetime."""
@@ -84,6 +106,7 @@ class DialogTable(Timed):
         if self._dialogs.pop((dialog.call_id, dialog.callee_tag), None) is None:
             return
         dialog.node.give(dialog.resource)
+        self._records.drop("dialogs", dialog.call_id + b"\0" + dialog.callee_tag)
         call_id = dialog.call_id.decode("utf-8", "replace")
         self._out.append(DialogEnded(call_id, dialog.node.name, dialog.resource, why, now - dialog.began_at))
 

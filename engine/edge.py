@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from engine.boundary import (
+    Committed,
     Datagram,
     Drain,
     Effect,
@@ -15,6 +16,7 @@ from engine.boundary import (
     Input,
     Interface,
     Level,
+    Loaded,
     NodeOrder,
     Pong,
     Reconfigure,
@@ -41,6 +43,8 @@ from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
 from engine.proxy.legs import Legs
+from engine.records import Records
+from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
@@ -67,10 +71,17 @@ class Edge:
     """One edge.
 
     ``rng`` is its only source of randomness: seeded in simulation, the system's own in production. Notes below
-    the level ``notes_from`` are not made, for a host that has no use for them.
+    the level ``notes_from`` are not made, for a host that has no use for them. ``wall_offset_s`` is what the wall
+    clock is ahead of ``now``: records are dated by it, for each life has a ``now`` of its own.
     """
 
-    def __init__(self, settings: EdgeSettings, rng: random.Random, notes_from: Level = Level.DEBUG) -> None:
+    def __init__(
+        self,
+        settings: EdgeSettings,
+        rng: random.Random,
+        notes_from: Level = Level.DEBUG,
+        wall_offset_s: float = 0.0,
+    ) -> None:
         config, policy = settings
         self.config = config
         self._out: list[Effect] = []
@@ -79,13 +90,15 @@ class Edge:
         self._pool = Pool(
             self._node_flows(config), _passive(settings), config.probe, self._out, rng, self._node_changed
         )
-        self._dialogs = DialogTable(self._out, self._timers, config.dialog_lifetime_s)
+        self._records = records = Records(config, self._out, wall_offset_s)
+        self._dialogs = DialogTable(self._out, self._timers, records, config.dialog_lifetime_s)
         wheel = Wheel(self._timers)
         self._tally = Tally(self._timers, self._out)
-        self._registrar = registrar = Registrar(config, self._here, self._out, wheel, rng)
+        self._registrar = registrar = Registrar(config, self._here, self._out, wheel, records, rng)
         self._core = ProxyCore(
-            config, policy, self._here, self._pool, registrar, self._dialogs, self._timers, self._out, rng
+            config, policy, self._here, self._pool, registrar, self._dialogs, records, self._timers, self._out, rng
         )
+        self._memory = Memory(records, self._pool, self._dialogs, registrar, self._out)
         self._core.tells_details = registrar.tells_details = notes_from == Level.DEBUG
         self._relay: Relay | None = None
         if config.relay is not None:
@@ -141,6 +154,10 @@ class Edge:
             node = self._pool.order(event, now)
             if node is not None and event.order in ("enable", "resume"):
                 self._prober.soon(node, now)
+        elif isinstance(event, Committed):
+            self._records.committed(event.ticket, now)
+        elif isinstance(event, Loaded):
+            self._memory.restore(event.records, now)
         elif isinstance(event, Drain):
             self._admission.draining = True
         elif isinstance(event, Reconfigure) and isinstance(event.settings, EdgeSettings):
@@ -271,6 +288,7 @@ class Edge:
         self._prober.watch(node, self._here.interfaces[node.flow.interface], now)
 
     def _node_changed(self, node: Node, now: float) -> None:
+        self._memory.node_changed(node)
         if node.state in (node_state.DOWN, node_state.DRAINING, node_state.DISABLED):
             self._registrar.node_lost(node.name, now)
         if node.state == node_state.DOWN:
@@ -346,7 +364,7 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "timers", "domains", "dialog_lifetime_s", "relay"):
+    for name in ("name", "timers", "domains", "dialog_lifetime_s", "relay", "store"):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
     if _addresses(before) != _addresses(after):

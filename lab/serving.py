@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
+from time import monotonic, time
 
 from engine.boundary import Interface, Level, Machine, Note, Reconfigure
 from engine.config import EdgeConfig
@@ -14,7 +15,9 @@ from engine.edge import Edge, EdgeSettings, needs_restart
 from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.serve import serve
+from engine.live.store import Store
 from engine.policies import load_policy
+from lab.databases import open_database
 from lab.deployment import with_addresses, with_policy, with_secrets
 from lab.errors import InputError
 from topologies import Topology, load
@@ -48,7 +51,9 @@ class Serving:
         self._policy = policy
         self._notes_from = notes_from
         self._config: EdgeConfig | None = None
+        self._secret: str | None = None  # of the flow tokens, as the store keeps it
         self._bound: tuple[Interface, ...] = ()
+        self.store: Store | None = None
 
     def read(self) -> EdgeSettings:
         """Read the file, look up its names and secrets, load its policy.
@@ -58,21 +63,37 @@ class Serving:
         TopologyError, PolicyError, InputError
             With what is wrong; nothing has changed then.
         """
-        topology = with_policy(load(self._source), self._policy)
+        return self._settings(self._topology())
+
+    def _topology(self) -> Topology:
+        return with_policy(load(self._source), self._policy)
+
+    def _settings(self, topology: Topology) -> EdgeSettings:
         config = with_secrets(with_addresses(topology.edge_config(pick_edge(topology, self._edge_name))))
         return EdgeSettings(config, load_policy(config.policy))
 
     def build(self) -> tuple[MachineFactory, Sequence[Interface]]:
         """The edge's maker and its interfaces, for `engine.live.serve.serve`."""
-        config, policy = self.read()
+        topology = self._topology()
+        config, policy = self._settings(topology)
         self._config = config
+        if config.store.database is not None:
+            self.store = Store(open_database(topology, config.store.database), config.store, config.name)
+            self._secret = self.store.open() or None
+        config = self._with_secret(config)
 
         def make(bound: Mapping[str, Interface]) -> Machine:
             self._bound = tuple(bound[each.name] for each in config.interfaces)
             settings = EdgeSettings(replace(config, interfaces=self._bound), policy)
-            return Edge(settings, SystemRandom(), self._notes_from)
+            return Edge(settings, SystemRandom(), self._notes_from, wall_offset_s=time() - monotonic())
 
         return make, config.host_interfaces
+
+    def _with_secret(self, config: EdgeConfig) -> EdgeConfig:
+        """Settings with the store's key of the flow tokens, where the file gives none."""
+        if config.registrar.secret is not None:
+            return config
+        return replace(config, registrar=replace(config.registrar, secret=self._secret))
 
     def reload(self) -> tuple[Reconfigure, Sequence[Interface]]:
         """The settings and interfaces as the file has them now.
@@ -87,6 +108,8 @@ class Serving:
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
         self._config = config
         return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy)), config.host_interfaces
+        settings = EdgeSettings(replace(self._with_secret(config), interfaces=self._bound), policy)
+        return Reconfigure(settings), config.interfaces
 
 
 def pick_edge(topology: Topology, name: str | None) -> str:
@@ -115,4 +138,12 @@ async def serve_edge(
     serving: Serving, *, on_note: Callable[[Note, float], None], control_path: Path | None, grace_s: float
 ) -> None:
     """Serve until a signal ends it; see `engine.live.serve.serve`."""
-    await serve(serving.build, serving.reload, on_note=on_note, control_path=control_path, grace_s=grace_s)
+    built = serving.build()
+    await serve(
+        lambda: built,
+        serving.reload,
+        on_note=on_note,
+        control_path=control_path,
+        grace_s=grace_s,
+        store=serving.store,
+    )

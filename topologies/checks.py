@@ -73,6 +73,7 @@ def _names(topology: Topology) -> Iterator[Problem]:
         ("clients", topology.clients),
         ("nats", topology.nats),
         ("balancers", topology.balancers),
+        ("databases", topology.databases),
     ):
         for name in names:
             if name in taken:
@@ -113,6 +114,14 @@ def _addresses(topology: Topology) -> Iterator[Problem]:
             yield from found
             if found:  # one is enough for a row of softphones
                 break
+
+
+def _stored(topology: Topology) -> Iterator[Problem]:
+    for edge_name, edge in topology.edges.items():
+        database = edge.store.database
+        if database is not None and database not in topology.databases:
+            where: Path = ("edges", edge_name, "store")
+            yield Problem(where, f"there is no database {database!r}", did_you_mean(database, topology.databases))
 
 
 def _served(topology: Topology) -> Iterator[Problem]:
@@ -303,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
     _names,
     _addresses,
     _served,
+    _stored,
     _entries,
     middlebox_checks.nat_chains,
     middlebox_checks.balanced,

@@ -14,6 +14,7 @@ from engine.config import (
     PolicyConfig,
     ProbeConfig,
     RegistrarConfig,
+    StoreConfig,
     StreamsConfig,
     TimersConfig,
 )
@@ -151,6 +152,27 @@ KeepAlive = Annotated[
 ]
 
 
+def _named_database(given: Any) -> Any:
+    return {"database": given} if isinstance(given, str) else given
+
+
+Store = Annotated[
+    StoreConfig,
+    Mirror(
+        database=Field(description="Which of databases: keeps what outlives the process; default: none."),
+        write_through=Field(
+            description="Kinds of records (bindings, dialogs, nodes) that are in the database before an answer "
+            "promises what they say."
+        ),
+        delay_s=Field(ge=0, description="How long other records may wait to be written: a kill -9 loses them."),
+        answer_wait_s=Field(gt=0, description="An answer waits no longer for the database."),
+        retry_max_s=Field(gt=0, description="Longest pause between two tries while the database is away."),
+        queue_records=Field(ge=1, description="Most records that wait for the database."),
+    ),
+    BeforeValidator(_named_database),
+]
+
+
 class Edge(Section):
     """One siptwin process."""
 
@@ -174,6 +196,7 @@ class Edge(Section):
         default=None,
         description="What media go through (S3): off; builtin; or builtin with these settings.",
     )
+    store: Store = Field(default=StoreConfig(), description="What outlives the process: a database, or settings.")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     min_session_expires_s: int = Field(
         default=default_of(EdgeConfig, "min_session_expires_s"),

@@ -15,6 +15,7 @@ from engine.config import EdgeConfig
 from topologies import checks
 from topologies.base import Section, Table
 from topologies.clients import Client
+from topologies.databases import Database
 from topologies.edges import Edge
 from topologies.errors import ContradictionError, Problem, TopologyError, did_you_mean
 from topologies.links import PRESETS, Link, LinkQuality
@@ -34,6 +35,7 @@ class Topology(Section):
     description: str = Field(default="", description="What it is for.")
     edges: Table[Edge] = Field(min_length=1, description="siptwin's own processes, by name.")
     nodes: Table[Node] = Field(default=Table(), description="FreeSWITCH nodes, by name.")
+    databases: Table[Database] = Field(default=Table(), description="What keeps records of edges, by name.")
     clients: Table[Client] = Field(default=Table(), description="Callers, softphones and browsers, by name.")
     nats: Table[Nat] = Field(default=Table(), description="NATs that clients are behind, by name.")
     balancers: Table[Balancer] = Field(default=Table(), description="Load balancers before edges, by name.")
@@ -90,6 +92,7 @@ class Topology(Section):
             streams=edge.streams,
             keep_alive=edge.keep_alive,
             relay=None if edge.relay is None else edge.relay.to_engine(edge.interfaces),
+            store=edge.store,
             domains=edge.domains,
             min_session_expires_s=edge.min_session_expires_s,
             dialog_lifetime_s=edge.dialog_lifetime_s,

@@ -15,7 +15,20 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
 from typing import TypeAlias
 
-from engine.boundary import NEVER, Effect, Input, Interface, Machine, Note, Ping, Send, Unreachable
+from engine.boundary import (
+    NEVER,
+    Commit,
+    Drop,
+    Effect,
+    Input,
+    Interface,
+    Machine,
+    Note,
+    Ping,
+    Save,
+    Send,
+    Unreachable,
+)
 from engine.boundary import Close as CloseStream
 from engine.live.errors import LiveError, bind_error, endpoint
 from engine.live.notes import InterfaceBound, MachineFailed
@@ -45,6 +58,8 @@ class LiveHost:
         Bound by ``start``; port 0 takes a free one.
     on_note
         Called with each Note and the time of the host's clock. It must not block.
+    keep
+        Called with each order about records; None for machines that keep none.
     """
 
     def __init__(
@@ -55,10 +70,12 @@ class LiveHost:
         on_note: Callable[[Note, float], None],
         settings: LiveSettings | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
+        keep: Callable[[Save | Drop | Commit, float], None] | None = None,
     ) -> None:
         self._made_from = machine
         self._interfaces = tuple(interfaces)
         self._on_note = on_note
+        self._keep = keep
         self._settings = settings or LiveSettings()
         self._loop = loop
         self._machine: Machine | None = None
@@ -291,6 +308,8 @@ class LiveHost:
                     ports[effect.flow.interface].ping(effect.flow)
             elif isinstance(effect, Note):
                 self._on_note(effect, now)
+            elif isinstance(effect, (Save, Drop, Commit)) and self._keep is not None:
+                self._keep(effect, now)
 
     def _tell(self, note: Note) -> None:
         if self._machine:

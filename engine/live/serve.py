@@ -16,6 +16,7 @@ from engine.live.host import LiveHost, MachineFactory
 from engine.live.notes import CertificateLoaded, DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.notify import notify, notify_reloading
 from engine.live.settings import LiveSettings
+from engine.live.store.store import Store
 from engine.live.tls import Stamp, Tls, read_tls, stamp_of
 
 _IDLE_POLL_S = 0.05
@@ -38,6 +39,7 @@ async def serve(
     control_path: Path | None = None,
     grace_s: float = 30.0,
     settings: LiveSettings | None = None,
+    store: Store | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: no new work, and the end when all is finished or time is up.
 
@@ -54,13 +56,17 @@ async def serve(
     grace_s
         How long to wait, at most, after the first signal. A second one ends at once.
 
+    store
+        Keeps the machine's records, opened; None where nothing is kept.
+
     Raises
     ------
     LiveError
         An interface or the control socket cannot be opened, or a certificate not be read.
     """
     machine, interfaces = build()
-    host = LiveHost(machine, interfaces, on_note=on_note, settings=settings)
+    keep = store.put if store else None
+    host = LiveHost(machine, interfaces, on_note=on_note, settings=settings, keep=keep)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (*_ENDS, signal.SIGHUP):
@@ -68,6 +74,8 @@ async def serve(
     control = ControlServer(host, control_path) if control_path else None
     try:
         await host.start()
+        if store:
+            store.attach(host.deliver, on_note)
         if control:
             await control.start()
         service = _Service(host, signals, on_note)
@@ -83,6 +91,8 @@ async def serve(
             loop.remove_signal_handler(number)
         if control:
             await control.stop()
+        if store:
+            await store.stop()
         await host.stop()
 
 

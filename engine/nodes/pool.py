@@ -233,14 +233,25 @@ class Pool:
             self._step(node, order.order, now, "by order")
         return node
 
+    def restore(self, node: Node, before: str, now: float) -> bool:
+        """Take over a node's state of an earlier life of this edge, unless something newer is known."""
+        if node.state != (state.ACTIVE if node.config.enabled else state.DISABLED) or node.state == before:
+            return False
+        if self.probe.mode == "never" and before == state.DOWN:
+            return False  # nothing would bring it back
+        self._enter(node, before, now, "as before the restart")
+        return True
+
     def _step(self, node: Node, event: str, now: float, why: str) -> None:
         before = node.state
         after = state.NODE_STATES[before].get(event)
         if self.probe.mode == "never":
             after = _UNPROBED.get(after or "", after)
-        if after is None or after == before:
-            return
-        node.state = after
+        if after is not None and after != before:
+            self._enter(node, after, now, why)
+
+    def _enter(self, node: Node, after: str, now: float, why: str) -> None:
+        before, node.state = node.state, after
         self._out.append(NodeStateChanged(node.name, before, after, why))
         if after in (state.ACTIVE, state.RETURNING):
             node.silent_in_row = 0

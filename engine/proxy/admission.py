@@ -108,7 +108,7 @@ class Admission:
         if request.method == b"REGISTER":
             answer = core.registrar.receive(request, flow, core.tag(), now)
             if not isinstance(answer, Relay):
-                transaction.respond(answer, now)
+                core.records.respond("bindings", transaction, answer, now)
                 return
             context.registration = answer
         elif request.method == b"INVITE":

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Coroutine
 from types import CoroutineType
 
-from engine.boundary import Flow
+from engine.boundary import Flow, RecordKind
 from engine.nodes import Node, Pool
 from engine.notes import CallAnswered, CallFailed, DecisionTaken, MessageDropped, PolicyFailed
 from engine.policy import Answer, Attempt, Call, Pause, Waiting
@@ -340,7 +340,8 @@ class ResponseContext(Timed):
             tag = response.to.tag
             if core.dialogs.begin(self.request.call_id, tag, node, branch.resource, now):
                 branch.hand_over_channel()
-        self.transaction.respond(response, now)
+        kind: RecordKind = "bindings" if self.registration is not None else "dialogs"
+        core.records.respond(kind, self.transaction, response, now)
         if self.final_sent:
             return True
         self.final_sent = True

@@ -12,6 +12,7 @@ from engine.nodes import Node, Pool
 from engine.policy import Policy
 from engine.proxy.branch import Branch
 from engine.proxy.legs import Legs
+from engine.records import Records
 from engine.registrar import Registrar
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
@@ -32,6 +33,7 @@ class ProxyCore:
         "policy",
         "policy_name",
         "pool",
+        "records",
         "registrar",
         "rng",
         "tells_details",
@@ -48,6 +50,7 @@ class ProxyCore:
         pool: Pool,
         registrar: Registrar,
         dialogs: DialogTable,
+        records: Records,
         timers: TimerQueue,
         out: list[Effect],
         rng: random.Random,
@@ -59,6 +62,7 @@ class ProxyCore:
         self.pool = pool
         self.registrar = registrar
         self.dialogs = dialogs
+        self.records = records
         self.timers = timers
         self.out = out
         self.rng = rng

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import Protocol
 
-from engine.boundary import NEVER, Flow
+from engine.boundary import NEVER, BindingRecord, Flow
 from engine.here import port_of
 from engine.nat import TRANSLATED, NatSign
 from engine.registrar.tokens import DIGEST_BYTES
@@ -83,6 +83,35 @@ class Binding(Rider):
     def natted(self) -> bool:
         """Whether the agent is reached elsewhere than it says."""
         return bool(self.signs & TRANSLATED)
+
+    def record(self, edge: str, wall_offset_s: float) -> BindingRecord:
+        """What the next life of ``edge`` is to know of it."""
+        flow = self.flow or Flow("", ("", 0))
+        return BindingRecord(
+            self.key,
+            edge,
+            self.aor,
+            self.value,
+            flow.interface,
+            flow.peer[0],
+            flow.peer[1],
+            flow.stream,
+            self.call,
+            self.cseq,
+            self.expires_at + wall_offset_s,
+            self.granted_until + wall_offset_s,
+            self.node,
+            self.signs.value,
+            self.stale,
+        )
+
+    def take_over(self, record: BindingRecord, wall_offset_s: float) -> None:
+        """Remember what an earlier life knew, but for the flow."""
+        self.call, self.cseq = record.call, record.cseq
+        self.granted_until = record.granted_until - wall_offset_s
+        self.node = record.node
+        self.signs = NatSign(record.signs)
+        self.stale = record.stale
 
     def look(self, now: float) -> float:
         if self.expires_at > now:

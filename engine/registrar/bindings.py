@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 from engine.boundary import Effect, Flow
 from engine.nat import words
 from engine.notes import ContactBound, ContactUnbound
+from engine.records.records import Records
 from engine.registrar.binding import Binding
 from engine.wheel import Wheel
 
@@ -64,9 +65,10 @@ class Grouped(Generic[K]):
 class Bindings:
     """All bindings of one edge. What is kept here was accepted by a node."""
 
-    __slots__ = ("_by_aor", "_by_flow", "_by_key", "_out", "_wheel", "listener")
+    __slots__ = ("_by_aor", "_by_flow", "_by_key", "_out", "_records", "_wheel", "listener")
 
-    def __init__(self, out: list[Effect], wheel: Wheel) -> None:
+    def __init__(self, out: list[Effect], wheel: Wheel, records: Records) -> None:
+        self._records = records
         self.listener: Listener | None = None
         self._out = out
         self._wheel = wheel
@@ -105,18 +107,36 @@ class Bindings:
 
     def hold(self, binding: Binding, flow: Flow, expires_at: float, now: float) -> None:
         """Let this binding be reached on ``flow`` until ``expires_at``."""
-        known = binding.key in self._by_key
-        moved = binding.flow != flow
-        if not known:
+        self._hold(binding, flow, expires_at, now)
+        if self._records.kept:
+            self._records.save(binding.record(self._records.edge, self._records.wall_offset_s), "bindings")
+
+    def restore(self, binding: Binding, flow: Flow | None, expires_at: float, now: float) -> None:
+        """Take over a binding of an earlier life; without a flow, until its agent comes back."""
+        if flow is not None:
+            self._hold(binding, flow, expires_at, now)
+        else:
+            self._add(binding)
+            self._keep_until(binding, expires_at, now)
+
+    def _add(self, binding: Binding) -> None:
+        if binding.key not in self._by_key:
             self._by_key[binding.key] = binding
             self._by_aor.add(binding.aor, binding)
+
+    def _keep_until(self, binding: Binding, expires_at: float, now: float) -> None:
+        binding.expires_at = expires_at
+        self._wheel.look_by(binding, expires_at, now)
+
+    def _hold(self, binding: Binding, flow: Flow, expires_at: float, now: float) -> None:
+        moved = binding.flow != flow
+        self._add(binding)
         if moved:
             if binding.flow is not None:
                 self._by_flow.remove(binding.flow, binding)
             binding.flow = flow
             self._by_flow.add(flow, binding)
-        binding.expires_at = expires_at
-        self._wheel.look_by(binding, expires_at, now)
+        self._keep_until(binding, expires_at, now)
         if moved:
             place = f"{flow.peer[0]}:{flow.peer[1]}"
             self._out.append(ContactBound(*binding.told, place, binding.node, words(binding.signs)))
@@ -136,6 +156,7 @@ class Bindings:
         if self._by_key.pop(binding.key, None) is None:
             return
         self._wheel.leave(binding)
+        self._records.drop("bindings", binding.key)
         self._by_aor.remove(binding.aor, binding)
         self.lose(binding, now)
         self._out.append(ContactUnbound(*binding.told, why))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
-from engine.boundary import Effect, Flow
+from engine.boundary import BindingRecord, Effect, Flow
 from engine.config import EdgeConfig
 from engine.here import Here
 from engine.nat import nat_signs
 from engine.notes import ContactLost, ContactRehomed, RefreshAnswered
+from engine.records.records import Records
 from engine.registrar.binding import Binding
 from engine.registrar.bindings import Bindings, Listener
 from engine.registrar.facing import Facing
@@ -34,6 +35,7 @@ class Registrar:
         "_config",
         "_limits",
         "_out",
+        "_records",
         "_rehoming",
         "bindings",
         "facing",
@@ -45,8 +47,15 @@ class Registrar:
     )
 
     def __init__(
-        self, config: EdgeConfig, here: Here, out: list[Effect], wheel: Wheel, rng: random.Random
+        self,
+        config: EdgeConfig,
+        here: Here,
+        out: list[Effect],
+        wheel: Wheel,
+        records: Records,
+        rng: random.Random,
     ) -> None:
+        self._records = records
         self._config = config.registrar
         self._limits = config.limits
         self._out = out
@@ -56,7 +65,7 @@ class Registrar:
         self.here = here
         self.tokens = Tokens(drawn if secret is None else secret.encode(), rng.getrandbits(32))
         self.facing = Facing(self._config, here, self.tokens)
-        self.bindings = Bindings(out, wheel)
+        self.bindings = Bindings(out, wheel, records)
         self._rehoming = Rehoming(self.bindings, out, wheel, rng)
         self.targets = Targets(here, self.bindings, self.facing, self.tokens)
 
@@ -72,6 +81,26 @@ class Registrar:
     def tell(self, listener: Listener) -> None:
         """Let ``listener`` know of each binding that is made or goes."""
         self.bindings.listener = listener
+
+    def restore(self, record: BindingRecord, now: float) -> bool:
+        """Take over a binding of an earlier life of this edge; False where its time is over, or newer is known.
+
+        A connection is gone with that life: its agent is bound, and reached when it comes back.
+        """
+        offset_s = self._records.wall_offset_s
+        expires_at = record.expires_at - offset_s
+        if self.bindings.get(record.key) is not None:
+            return False
+        if expires_at <= now:
+            self._records.drop("bindings", record.key)
+            return False
+        binding = self.bindings.make(record.key, record.aor, record.value)
+        binding.take_over(record, offset_s)
+        interface = self.here.interfaces.get(record.interface)
+        is_here = record.edge == self._records.edge and interface is not None and not interface.reliable
+        flow = Flow(record.interface, (record.host, record.port)) if is_here else None
+        self.bindings.restore(binding, flow, expires_at, now)
+        return True
 
     # --- a REGISTER comes
 

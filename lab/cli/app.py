@@ -8,6 +8,7 @@ import typer
 
 from lab.cli.certificate import certificate
 from lab.cli.check import check
+from lab.cli.db import db
 from lab.cli.designs import designs
 from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
@@ -58,3 +59,4 @@ app.command()(plan)
 app.command()(designs)
 app.command()(lab)
 app.add_typer(nodes, name="nodes")
+app.add_typer(db, name="db")

@@ -18,8 +18,10 @@ from typing import Any, TypeVar
 from engine.boundary import (
     Address,
     Close,
+    Commit,
     Datagram,
     Drain,
+    Drop,
     Effect,
     Flow,
     Input,
@@ -29,6 +31,7 @@ from engine.boundary import (
     Note,
     Ping,
     Pong,
+    Save,
     Send,
     StreamClosed,
     StreamData,
@@ -75,6 +78,7 @@ class World:
         interfaces: tuple[Interface, ...] = INTERFACES,
         seed: int = 1,
         notes_from: Level = Level.DEBUG,
+        wall_offset_s: float = 0.0,
         **settings: Any,
     ) -> None:
         if isinstance(policy, str):
@@ -89,13 +93,14 @@ class World:
         self.policy = policy if isinstance(policy, Policy) else load_policy(self.config.policy)
         self.now = 0.0
         self.notes: list[Note] = []
+        self.orders: list[Save | Drop | Commit] = []
         self.sent: list[Wire] = []
         self.closed: list[Flow] = []
         self.pinged: list[tuple[float, Flow]] = []
         self.media = Table()
         self._peers: dict[tuple[str, Address, int], Peer] = {}
         self._numbers = itertools.count(1)
-        self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed), notes_from)
+        self.edge = Edge(EdgeSettings(self.config, self.policy), random.Random(seed), notes_from, wall_offset_s)
         self.caller = self.peer("198.51.100.7")
         self._nodes = {each.name: NodePeer(self, each) for each in self.config.nodes}
         self._do(self.edge.start(self.now))
@@ -163,6 +168,8 @@ class World:
                 self.closed.append(effect.flow)
             elif isinstance(effect, Ping):
                 self.pinged.append((self.now, effect.flow))
+            elif isinstance(effect, (Save, Drop, Commit)):
+                self.orders.append(effect)
             elif isinstance(effect, Note):
                 self.notes.append(effect)
             else:

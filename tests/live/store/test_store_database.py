@@ -1,0 +1,114 @@
+"""The tables in a real database: what is written is read, whoever wrote it, and one line says what is wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record
+from engine.live import LiveError
+from engine.live.store import Database, schema
+from engine.live.store.database import AwayError
+from engine.records.queue import Batch
+
+ODD = bytes(range(256))
+"""Wire octets may be anything: no collation or encoding may change or refuse them."""
+
+
+def binding(number: int, edge: str = "edge1", expires_at: float = 2e9) -> BindingRecord:
+    key = number.to_bytes(8, "big")
+    head = (key, edge, b"1000@lab.test", b"<sip:1000@192.168.1.20>;x=" + ODD, "udp", "203.0.113.9", 41_000, 0)
+    return BindingRecord(*head, b"callcall", 2**31 - 1, expires_at, 2e9 + 0.25, "FS1", 9, True)
+
+
+def dialog(number: int, edge: str = "edge1") -> DialogRecord:
+    return DialogRecord(edge, b"%d@" % number + ODD, b"tag", "FS1", "pstn" * 40, 1.5)
+
+
+def in_order(records: list[Record]) -> list[Record]:
+    return sorted(records, key=repr)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path}/records.db")
+    schema.create(opened)
+    yield opened
+    opened.close()
+
+
+def test_what_is_written_is_read_octet_for_octet(database: Database) -> None:
+    records: list[Record] = [
+        *map(binding, range(75)),
+        *map(dialog, range(130)),
+        NodeRecord("edge1", "FS1", "down"),
+    ]
+    database.apply(Batch(records, []))
+    database.apply(Batch(records[:9], []))  # again
+    shortened = [
+        each._replace(resource=each.resource[:64]) if isinstance(each, DialogRecord) else each for each in records
+    ]
+    assert in_order(database.load("edge1", 1e9)) == in_order(shortened)
+    database.apply(Batch([], [each.at for each in records[5:]]))
+    assert in_order(database.load("edge1", 1e9)) == in_order(records[:5])
+
+
+def test_edges_share_bindings_and_nothing_else(database: Database) -> None:
+    database.apply(Batch([dialog(1), dialog(1, "edge2"), NodeRecord("edge2", "FS1", "draining"), binding(1)], []))
+    assert set(database.load("edge2", 1e9)) == {
+        dialog(1, "edge2")._replace(resource="pstn" * 16),
+        NodeRecord("edge2", "FS1", "draining"),
+        binding(1),
+    }
+
+
+def test_an_edge_drops_no_binding_that_another_has_taken_over(database: Database) -> None:
+    database.apply(Batch([binding(1)], []))
+    database.apply(Batch([binding(1, "edge2")], []))
+    database.apply(Batch([], [binding(1, "edge1").at]))
+    assert database.load("edge1", 1e9) == [binding(1, "edge2")]
+
+
+def test_bindings_that_are_over_are_forgotten(database: Database) -> None:
+    database.apply(Batch([binding(1, expires_at=1000.0), binding(2, expires_at=3000.0)], []))
+    assert database.load("edge1", 2000.0) == [binding(2, expires_at=3000.0)]
+    assert database.load("edge1", 0.0) == [binding(2, expires_at=3000.0)]
+
+
+def test_all_who_share_it_have_one_secret(database: Database) -> None:
+    other = Database(str(database.url))
+    assert len(database.secret()) == 64
+    assert other.secret() == database.secret()
+    other.close()
+
+
+def test_tables_are_made_once_and_kept(database: Database) -> None:
+    database.apply(Batch([binding(1)], []))
+    assert schema.create(database) == schema.upgrade(database) == "0001"
+    schema.check(database)
+    assert database.load("edge1", 1e9) == [binding(1)]
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("nonsense", "write it as sqlite"),
+        ("oracle17://x/y", "check the word before ://"),
+        ("sqlite:////dev/null/x.db", "choose another path"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_one_line(url: str, says: str) -> None:
+    with pytest.raises(LiveError, match=says) as raised:
+        schema.create(Database(url))
+    assert "\n" not in str(raised.value)
+
+
+def test_no_password_is_shown() -> None:
+    database = Database("mysql://siptwin@127.0.0.1:1/siptwin", "top secret")
+    assert "top" not in database.name
+    with pytest.raises(AwayError) as raised:
+        database.load("edge1", 0.0)
+    assert "top" not in str(raised.value)
+    assert "127.0.0.1" in str(raised.value)

@@ -1,0 +1,157 @@
+"""kill -9 of a serving edge under load: what it had promised holds in its next life."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from crowd import Callers, Node, Phones, at_rate
+
+from engine.live.control import ControlClient
+
+_SITES = itertools.count()
+
+TOPOLOGY = """
+edges: {{edge1: {{interfaces: {{both: {{host: {host}}}}}, store: main}}}}
+databases: {{main: {{url: "{url}"}}}}
+nodes: {{FS1: {{host: {host}, port: {node}, resources: pstn=100000}}}}
+"""
+
+
+class Site:
+    """One edge as its user serves it, with phones and callers before it and a node behind."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        # Nobody else takes the port while the edge is away.
+        self.host = f"127.78.{os.getpid() // 200 % 250}.{os.getpid() % 200 + 1}"
+        self.folder = folder
+        self.url = url
+        edge = (self.host, 5060)
+        self.node, self.callers, self.phones = Node(edge), Callers(edge), Phones(edge)
+        self.process: Process | None = None
+
+    async def open(self) -> None:
+        for party in (self.node, self.callers, self.phones):
+            await party.open(self.host)
+        text = TOPOLOGY.format(host=self.host, url=self.url, node=self.node.here.rpartition(":")[2])
+        (self.folder / "site.yaml").write_text(text)
+        await self.start()
+
+    async def start(self) -> None:
+        with (self.folder / "stderr").open("ab") as stderr:
+            self.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "lab.cli", "serve", str(self.folder / "site.yaml")),
+                *("--control", str(self.control), "--log-file", str(self.folder / "log"), "--log-format", "json"),
+                stderr=stderr,
+            )
+        uri = f"sip:{self.host}"
+        lines = ("From: <sip:a@b>;tag=1", f"To: <{uri}>", "Call-ID: up", "CSeq: 1 OPTIONS")
+        for _ in range(200):
+            answer = await self.callers.ask("OPTIONS", uri, *lines, patience_s=0.2)
+            if answer is not None and answer.status == 200:
+                return
+        raise AssertionError((self.folder / "stderr").read_text())
+
+    async def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        await self.process.wait()
+
+    @property
+    def control(self) -> Path:
+        return self.folder / "control"
+
+    async def told(self, event: str, times: int) -> list[dict[str, object]]:
+        """The Notes of one kind, when there are so many: a thread of its own writes them."""
+        async with asyncio.timeout(10):
+            while True:
+                lines = (self.folder / "log").read_text().splitlines()
+                found = [note for note in map(json.loads, lines) if note["event"] == event]
+                if len(found) >= times:
+                    return found
+                await asyncio.sleep(0.02)
+
+    async def channels(self) -> int:
+        (node,) = await asyncio.to_thread(ControlClient(self.control).nodes)
+        return int(node["in_use"].get("pstn", 0))
+
+    async def close(self) -> None:
+        if self.process is not None and self.process.returncode is None:
+            await self.kill()
+        for party in (self.node, self.callers, self.phones):
+            party.close()
+
+
+@asynccontextmanager
+async def site(folder: Path, url: str) -> AsyncIterator[Site]:
+    place = Site(folder, url)
+    try:
+        await place.open()
+        yield place
+    finally:
+        await place.close()
+
+
+async def kill_under_load(place: Site, *, standing: int, rate: float, seconds: float, phones: int) -> None:
+    """Calls stand, others come and go and phones register, when the edge is killed and started again."""
+    calls = [await each for each in asyncio.as_completed([place.callers.call() for _ in range(standing)])]
+    assert all(call.up for call in calls)
+    acknowledged: set[str] = set()
+    load: set[asyncio.Task[None]] = set()
+    users = map(str, itertools.count(1000))
+    pace = itertools.count()
+
+    async def come_and_go() -> None:
+        call = await place.callers.call()
+        if call.up:
+            await asyncio.sleep(0.1)
+            await place.callers.within(call, "BYE")
+
+    async def register(user: str) -> None:
+        if await place.phones.register(user):
+            acknowledged.add(user)
+
+    def act() -> None:
+        load.add(asyncio.ensure_future(come_and_go()))
+        if next(pace) % max(int(rate * seconds / phones), 1) == 0:
+            load.add(asyncio.ensure_future(register(next(users))))
+
+    await at_rate(rate, seconds, act)
+    promised = set(acknowledged)
+    await place.kill()
+    for task in load:
+        task.cancel()
+    assert len(promised) >= phones // 2
+    await place.start()
+
+    restored = (await place.told("records.restored", 2))[1]
+    assert int(str(restored["bindings"])) >= len(promised)
+    in_dialog = [place.callers.within(call, "INVITE") for call in calls[::2]]
+    assert sum(await asyncio.gather(*in_dialog)) >= 0.999 * len(in_dialog)
+    assert await place.channels() >= standing
+    ended = [place.callers.within(call, "BYE") for call in calls]
+    assert sum(await asyncio.gather(*ended)) >= 0.999 * len(ended)
+    for user in promised:
+        aor = f"<sip:{user}@lab.test>"
+        stored = place.node.contacts[user]
+        answer = await place.node.ask(
+            "MESSAGE", stored, "From: <sip:n@n>;tag=m", f"To: {aor}", f"Call-ID: m{user}", "CSeq: 1 MESSAGE"
+        )
+        assert answer is not None
+        assert answer.status == 200, answer.start
+        assert place.phones.reached(user)
+
+
+def test_a_killed_edge_forgets_neither_bindings_nor_calls(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with site(tmp_path, f"sqlite:///{tmp_path}/main.db") as place:
+            await kill_under_load(place, standing=40, rate=40, seconds=1.5, phones=20)
+
+    asyncio.run(scenario())
