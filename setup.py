@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from glob import glob
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 HOT = [
     "engine/timers.py",
@@ -34,10 +34,20 @@ HOT = [
 # Its work is cryptography's, which need not be there yet when this is built.
 HOT.remove("engine/registrar/tokens.py")
 
+# The relay's forwarding loop. Where it can't be built (no compiler, not Linux) its twin in Python serves.
+FORWARDER = Extension(
+    "engine.live.relay._native",
+    sources=sorted(glob("engine/live/relay/native/*.c")),
+    depends=sorted(glob("engine/live/relay/native/*.h")),
+    extra_compile_args=["-std=c11", "-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra"],
+    optional=True,
+)
+
 if os.environ.get("SIPTWIN_COMPILE") == "1":
     from mypyc.build import mypycify
 
     # What is compiled imports rooms that are not; their own imports need not be there to build it.
-    setup(ext_modules=mypycify(["--strict", "--follow-imports=silent", *sorted(HOT)], opt_level="3"))
+    compiled = mypycify(["--strict", "--follow-imports=silent", *sorted(HOT)], opt_level="3")
+    setup(ext_modules=[*compiled, FORWARDER])
 else:
-    setup()
+    setup(ext_modules=[FORWARDER])

@@ -140,7 +140,21 @@ class Forwarder(Protocol):
 
 
 def open_forwarder(settings: PlaneSettings) -> Forwarder:
-    """The native loop where it was built, unless the settings say otherwise; running."""
+    """The native loop where it was built, unless the settings say otherwise; running.
+
+    Raises
+    ------
+    ImportError
+        Where the settings insist on the native loop, and it is not there.
+    """
+    if settings.native is not False:
+        try:
+            from engine.live.relay.native_forwarder import NativeForwarder
+
+            return NativeForwarder(settings)
+        except ImportError:
+            if settings.native:
+                raise
     from engine.live.relay.portable import PortableForwarder
 
     return PortableForwarder(settings)

@@ -23,6 +23,26 @@ _PROFILES: Final[Mapping[bytes, int]] = {
 _ROOM: Final = 4_096  # the longest packet and what SRTP adds
 
 
+_FUNCTIONS: Final = ("srtp_protect", "srtp_protect_rtcp", "srtp_unprotect", "srtp_unprotect_rtcp")
+# What the native loop calls them as. libsrtp 3 takes other arguments.
+_SIGNATURE: Final = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
+
+
+def native_functions() -> tuple[int, ...]:
+    """The addresses of libsrtp's functions, so that the native loop calls them without Python.
+
+    Raises
+    ------
+    ImportError
+        Where they aren't the ones that it knows.
+    """
+    found = [ffi.addressof(lib, name) for name in _FUNCTIONS]
+    if any(ffi.typeof(function).cname != _SIGNATURE for function in found):
+        raise ImportError("libsrtp with another interface")
+    found.append(ffi.addressof(lib, "srtp_remove_stream"))
+    return tuple(int(ffi.cast("uintptr_t", function)) for function in found)
+
+
 class SrtpWay:
     """The state of one way: its keys, and a roll-over counter and a replay window for each SSRC."""
 

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TypeVar
 
 import pytest
@@ -19,7 +20,12 @@ from engine.live.relay.settings import PlaneSettings
 from engine.media.codecs import PayloadRule
 from engine.media.rules import AddRule, BindPorts, MediaInput, Port, Rule, Way
 
-LOOPS = [pytest.param(False, id="portable")]
+LOOPS = [
+    pytest.param(
+        True, id="native", marks=pytest.mark.skipif(not find_spec("engine.live.relay._native"), reason="not built")
+    ),
+    pytest.param(False, id="portable"),
+]
 
 PATIENCE_S = 10.0
 NEAR, FAR = Port("near", 20_000), Port("far", 30_000)

@@ -1,0 +1,21 @@
+/* Between Python's objects and the table's structures; what returns false or NULL has set an exception. */
+
+#ifndef SIPTWIN_CONVERT_H
+#define SIPTWIN_CONVERT_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "table.h"
+
+bool read_address(PyObject *pair, address *into);
+bool read_hop(PyObject *object, hop *into);
+bool read_payloads(PyObject *object, route *into);
+
+/* The port's counters since they were last taken. */
+PyObject *taken_counters(port *port);
+
+/* Frees the events. */
+PyObject *as_list(event *first);
+
+#endif
