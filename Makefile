@@ -82,6 +82,7 @@ peers: $(PEERS)/jssip.js
 	$(call debian,sysctl,procps,tests against the kernel as a NAT will be skipped)
 	$(call debian,baresip,baresip,tests with a real softphone will be skipped)
 	$(call debian,chromium,chromium,tests with a real browser will be skipped)
+	$(call debian,rtpengine,rtpengine-daemon,tests with a real rtpengine will be skipped)
 
 $(PEERS)/jssip.js:
 	@if command -v npm >/dev/null; then mkdir -p $(@D) && cd $(@D) && echo 'installing $(NPM_PEERS)' \

@@ -296,6 +296,37 @@ class RefreshAnswered(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class RelayStateChanged(Note):
+    """An rtpengine left one state for another; ``why`` names the event, ``calls`` run through it."""
+
+    level: ClassVar[Level] = Level.WARNING
+    relay: str
+    before: str
+    after: str
+    why: str
+    calls: int
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAnswersDropped(Note):
+    """Answers of an rtpengine, or of somebody who would be one, that belong to no order. Told once a second."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class MediaMoved(Note):
+    """The media of a call go through another rtpengine than before, for that one has died or forgotten them."""
+
+    call_id: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRefused(Note):
     """The media of a message can't be relayed. A request got ``status``; a response went on without them.
 

@@ -13,25 +13,16 @@ from typing import NamedTuple
 
 from engine.boundary import NEVER
 from engine.media.codecs import Codec, CodecPlan, plan, read_codecs, to_offer, write_codecs
+from engine.media.conversation import Conversation, nothing_left
 from engine.media.endpoint import Endpoint
-from engine.media.offer_answer import OTHER, Carrier, Negotiation, Role, Side, Signature
-from engine.media.profiles import (
-    Local,
-    Remote,
-    offering,
-    read_remote,
-    relayable,
-    write_local,
-    write_session,
-)
+from engine.media.offer_answer import OTHER, Carrier, Role, Side
+from engine.media.profiles import Local, Remote, offering, read_remote, write_local
 from engine.media.rules import BindPorts, MediaEffect, MediaPacket
 from engine.media.sdp.description import Description, MediaSection, parse
 from engine.media.sdp.errors import SdpError
 from engine.media.settings import MediaSettings, Party
 from engine.media.stream import Stream, StreamOffer, both_know_feedback
 from engine.sip.errors import SipError
-
-_MOST_FORKS = 16
 
 
 class Rewritten(NamedTuple):
@@ -49,17 +40,12 @@ class RelayedCall:
     """The media of one caller and one callee. ``release`` must be called at the end, whatever came before."""
 
     __slots__ = (
-        "_bundled",
-        "_bundles",
-        "_last",
-        "_mids",
-        "_negotiations",
         "_owed",
         "_parties",
         "_random",
         "_settings",
-        "_signatures",
         "_streams",
+        "_talk",
         "call_id",
     )
 
@@ -70,16 +56,9 @@ class RelayedCall:
         self._parties: dict[Side, Party] = {"caller": caller, "callee": callee}
         self._settings = settings
         self._random = random
-        self._negotiations: dict[str, Negotiation] = {"": Negotiation()}
-        self._signatures: dict[Side, Signature] = {
-            side: Signature(random.getrandbits(62)) for side in self._parties
-        }
+        self._talk = Conversation({side: party.kind for side, party in self._parties.items()}, settings, random)
         self._streams: dict[int, Stream] = {}  # by the place of the m= line
-        self._bundles: dict[Side, bool] = {}  # whether a side that has offered bundles
-        self._bundled: set[Side] = set()  # sides that were told of a bundle
-        self._mids: dict[Side, list[bytes | None]] = {}  # its names of the streams
         self._owed: list[MediaEffect] = []  # of a description that was half taken: they go with the next
-        self._last: dict[tuple[str, Side], bytes] = {}  # what was sent on of a side's last description
 
     def described(self, carrier: Carrier, tag: str, text: bytes, now: float) -> Rewritten:
         """A message carries a description. ``tag`` is the callee's, "" where the message has none yet.
@@ -94,16 +73,15 @@ class RelayedCall:
             503 for the request.
         """
         description = parse(text, self._settings.limits)
-        negotiation = self._negotiation(tag)
-        if negotiation is None:
+        said = self._talk.said(carrier, tag, description)
+        if said is None:
             return Rewritten(None, [], ("more forks than can be followed",))
-        said = negotiation.said(carrier, description)
         faults = [said.fault] if said.fault else []
         side = carrier.sender
         if said.role is Role.STRAY:
             return Rewritten(None, [], tuple(faults))
         if said.role is Role.REPEAT:
-            return Rewritten(self._last.get((tag, side)) or self._last.get(("", side)), [], tuple(faults))
+            return Rewritten(self._talk.repeated(tag, side), [], tuple(faults))
         effects = self._owed
         try:
             if said.role is Role.OFFER:
@@ -111,21 +89,16 @@ class RelayedCall:
             else:
                 out = self._answer(side, description, said.role is Role.ANSWER, effects, faults, now)
         except SipError:
-            if carrier.status == 0:
-                negotiation.ended(Carrier(OTHER[side], carrier.method, carrier.cseq, 488))
+            self._talk.unsaid(carrier, tag)
             raise
         self._owed = []
         body = bytes(out)
-        self._last[tag, side] = body
+        self._talk.remember(tag, side, body)
         return Rewritten(body, effects, tuple(faults))
 
     def ended(self, carrier: Carrier, tag: str) -> None:
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
-        negotiation = self._negotiations.get(tag)
-        if negotiation is not None:
-            negotiation.ended(carrier)
-        if carrier.status >= 300:  # the INVITE as a whole; a 2xx is of one fork alone, and others may follow
-            self._negotiations[""].ended(carrier)
+        self._talk.ended(carrier, tag)
 
     def packet(self, event: MediaPacket, now: float) -> tuple[list[MediaEffect], str]:
         """A packet came that no rule covers: the effects, and why it was not believed ("" where it was)."""
@@ -180,7 +153,7 @@ class RelayedCall:
         try:
             for index, (section, place) in enumerate(zip(description.media, out.media, strict=True)):
                 try:
-                    self._check_wanted(side, description, index)
+                    self._talk.check_wanted(side, description, index, self._offered())
                     offer, local = self._offer_stream(side, description, section, place, index, opened, now)
                 except SdpError as error:
                     if error.status != 488:
@@ -190,7 +163,7 @@ class RelayedCall:
                     continue
                 told.append(local)
                 feedback = feedback or both_know_feedback(offer.remote.profile, local.profile)
-            if not told and not (description.media and all(section.rejected for section in description.media)):
+            if nothing_left(description, told):
                 raise refusal or SdpError("no stream offered", 488)
         except SipError:
             for index in opened:
@@ -198,10 +171,7 @@ class RelayedCall:
             raise
         for index in opened:
             effects += [BindPorts(end.port) for end in self._streams[index].ends.values()]
-        self._mids[side] = [section.attribute(b"mid") for section in description.media]
-        self._bundles[side] = any(
-            group.startswith(b"BUNDLE") for group in description.session.attributes(b"group")
-        )
+        self._talk.offered(side, description)
         self._finish(OTHER[side], out, told, feedback)
         return out
 
@@ -234,32 +204,9 @@ class RelayedCall:
         write_local(place, local, remote.profile)
         return stream.offer, local
 
-    def _check_wanted(self, side: Side, description: Description, index: int) -> None:
-        """Whether both sides may have this stream.
-
-        Raises
-        ------
-        SdpError
-            488 where not.
-        """
-        section = description.media[index]
-        kind = section.media.kind
-        streams = self._settings.streams
-        if section.rejected:
-            raise SdpError("stream not wanted by who offers it", 488)
-        if not relayable(section.media.protocol):
-            raise SdpError("protocol of m= line not known", 488)
-        if any(kind not in streams[party.kind] for party in self._parties.values()):
-            raise SdpError("kind of stream not relayed", 488)
-        if index not in self._streams and side in self._bundled:
-            raise SdpError("stream that would have to join the bundle", 488)
-        if index not in self._streams and len(self._streams) >= self._settings.most_streams:
-            raise SdpError("more streams than are relayed", 488)
-        # FreeSWITCH's way to offer SRTP or RTP: two m= lines for the one port. The first that can be met is taken.
-        for before, earlier in enumerate(description.media[:index]):
-            taken = self._streams.get(before)
-            if earlier.media[:2] == section.media[:2] and section.media.port != 9 and taken and taken.offer:
-                raise SdpError("alternative to a stream that is taken", 488)
+    def _offered(self) -> dict[int, bool]:
+        """The streams that stand, and whether each has an offer."""
+        return {index: stream.offer is not None for index, stream in self._streams.items()}
 
     def _leave_out(self, index: int, place: MediaSection) -> None:
         place.reject()
@@ -299,7 +246,7 @@ class RelayedCall:
             stream = self._streams.get(index)
             offer = None if stream is None else stream.offer
             if stream is None or offer is None or section.rejected:
-                self._answer_no(side, index, place)
+                self._talk.answer_no(side, index, place)
                 if stream is not None and final:
                     effects += self._streams.pop(index).release(now)
                 continue
@@ -337,33 +284,5 @@ class RelayedCall:
         write_local(place, local, remote.profile)
         return remote, local
 
-    def _answer_no(self, side: Side, index: int, place: MediaSection) -> None:
-        """Reject a stream under the name that the side which offered it gave."""
-        place.reject()
-        place.drop((b"mid",))
-        mids = self._mids.get(OTHER[side], [])
-        if index < len(mids) and (mid := mids[index]) is not None:
-            place.add(b"mid", mid)
-
-    # --- both ---
-
     def _finish(self, side: Side, out: Description, told: list[Local], feedback: bool) -> None:
-        """Write for a side what holds for all streams."""
-        host = self._parties[side].host
-        named = [local.mid for local in told if local.mid is not None]
-        bundle = None
-        # A bundle of one, for who insists on a bundle. With more streams there is none: Chromium takes a stream
-        # that stays outside of its bundle at first, and then refuses every further answer.
-        if named and self._bundles.get(side, True) and (len(told) == 1 or side in self._bundled):
-            bundle = named[0]
-            self._bundled.add(side)
-        ice = any(local.ice is not None for local in told)
-        write_session(out, host, ice=ice, bundle=bundle, feedback=feedback)
-        self._signatures[side].sign(out, host)
-
-    def _negotiation(self, tag: str) -> Negotiation | None:
-        """The dialog with this tag of the callee; a new one begins where the INVITE left off."""
-        negotiation = self._negotiations.get(tag)
-        if negotiation is None and len(self._negotiations) < _MOST_FORKS:
-            negotiation = self._negotiations[tag] = self._negotiations[""].fork()
-        return negotiation
+        self._talk.finish(side, out, told, self._parties[side].host, feedback=feedback)

@@ -1,0 +1,160 @@
+"""The machine: orders in, answers out, and the media of its calls in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from engine.boundary import NEVER, Datagram, Effect, Flow, Input, Send, StreamClosed, StreamData
+from engine.media.ng.bencode import BencodeError, Told, Value
+from engine.media.ng.wire import NgMessage, NgStream, read_message, write_message
+from engine.media.ports import PortsExhaustedError
+from engine.media.rules import BindPorts, MediaEffect, MediaPacket, ReleasePorts
+from engine.media.sdp.attributes import Fingerprint
+from engine.sip.errors import SipError
+from sim.agents.rtpengine.call import ModelledCall, Places, text
+from sim.agents.rtpengine.config import RtpengineConfig
+
+_STREAM_BYTES = 65_535
+_UNKNOWN: Told = {"result": "error", "error-reason": "Unknown call-id"}
+
+
+class Rtpengine:
+    """One modelled rtpengine. Its memory is its process's: another start knows no call."""
+
+    def __init__(self, config: RtpengineConfig, random: Random) -> None:
+        self._config = config
+        self._random = random
+        self._places = Places(config.interfaces, random)
+        self._fingerprint = Fingerprint(b"sha-256", random.randbytes(32))
+        self._calls: dict[bytes, ModelledCall] = {}
+        self._owners: dict[tuple[str, int], ModelledCall] = {}  # by interface and even port
+        self._cookies: dict[bytes, tuple[float, bytes]] = {}  # oldest first
+        self._streams: dict[Flow, NgStream] = {}
+        self._out: list[Effect] = []
+
+    # --- Machine
+
+    def start(self, now: float) -> Sequence[Effect]:
+        return ()
+
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        if isinstance(event, Datagram):
+            try:
+                self._order(event.flow, read_message(event.data), now)
+            except BencodeError:
+                self._garbled(event.flow, event.data)
+        elif isinstance(event, StreamData):
+            stream = self._streams.setdefault(event.flow, NgStream(_STREAM_BYTES))
+            for message in stream.feed(event.data):
+                self._order(event.flow, message, now)
+        elif isinstance(event, StreamClosed):
+            self._streams.pop(event.flow, None)
+        elif isinstance(event, MediaPacket):
+            call = self._owners.get((event.port.interface, event.port.number & ~1))
+            if call is not None:
+                self._emit(call, call.relayed.packet(event, now)[0])
+        return self._drain_out()
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        for call in self._calls.values():
+            if call.relayed.deadline() <= now:
+                self._emit(call, call.relayed.tick(now))
+        return self._drain_out()
+
+    def deadline(self) -> float:
+        return min((call.relayed.deadline() for call in self._calls.values()), default=NEVER)
+
+    def _drain_out(self) -> Sequence[Effect]:
+        effects = self._out.copy()
+        self._out.clear()
+        return effects
+
+    # --- orders
+
+    def _garbled(self, flow: Flow, data: bytes) -> None:
+        """Without a cookie nothing is answered; else the sender is told."""
+        cookie, space, _ = data.partition(b" ")
+        if space and cookie:
+            reason = "Could not decode bencode dictionary" if data.find(b" d") >= 0 else "Invalid NG data format"
+            self._out.append(Send(flow, write_message(cookie, {"result": "error", "error-reason": reason})))
+
+    def _order(self, flow: Flow, message: NgMessage, now: float) -> None:
+        cookies = self._cookies
+        while cookies and next(iter(cookies.values()))[0] <= now:
+            del cookies[next(iter(cookies))]
+        known = cookies.get(message.cookie)
+        if known is None:
+            reply = write_message(message.cookie, self._carried_out(message.content, now))
+            known = cookies[message.cookie] = (now + self._config.cookies_s, reply)
+        self._out.append(Send(flow, known[1]))
+
+    def _carried_out(self, order: Mapping[bytes, Value], now: float) -> Told:
+        command = text(order, b"command")
+        if command == b"ping":
+            return {"result": "pong"}
+        if command == b"list":
+            return {"result": "ok", "calls": tuple(self._calls)}
+        call_id = text(order, b"call-id")
+        if command not in (b"offer", b"answer", b"delete", b"query"):
+            return _error("Unrecognized command" if command else 'Dictionary contains no key "command"')
+        if not call_id:
+            return _error("No call-id in message")
+        if command == b"offer":
+            return self._offer(call_id, order, now)
+        call = self._calls.get(call_id)
+        if command == b"delete":
+            return self._delete(call_id, call, now)
+        if call is None:
+            return _UNKNOWN
+        if command == b"query":
+            return {"result": "ok", "tags": {}, "totals": {}}
+        try:
+            body, effects = call.answer(text(order, b"sdp"), now)
+        except SipError as error:
+            return _error(error.why)
+        self._emit(call, effects)
+        return {"sdp": body, "result": "ok"}
+
+    def _offer(self, call_id: bytes, order: Mapping[bytes, Value], now: float) -> Told:
+        call = self._calls.get(call_id)
+        most = self._config.max_sessions
+        if call is None and most is not None and len(self._calls) >= most:
+            return {"result": "load limit", "message": "Parallel session limit reached"}
+        try:
+            if call is None:
+                name = call_id.decode("utf-8", "replace")
+                call = ModelledCall(name, order, self._places, self._fingerprint, self._random)
+            body, effects = call.offer(order, now)
+        except PortsExhaustedError:
+            return _error("Ran out of ports")
+        except SipError as error:
+            return _error(error.why)
+        self._calls[call_id] = call
+        self._emit(call, effects)
+        return {"sdp": body, "result": "ok"}
+
+    def _delete(self, call_id: bytes, call: ModelledCall | None, now: float) -> Told:
+        """The real one says ok to what it doesn't know, too, with a warning."""
+        if call is None:
+            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
+        del self._calls[call_id]
+        self._emit(call, call.relayed.release(now))
+        return {"result": "ok", "totals": {}}
+
+    def _emit(self, call: ModelledCall, effects: Sequence[MediaEffect]) -> None:
+        for effect in effects:
+            if isinstance(effect, BindPorts):
+                self._owners[effect.port] = call
+            elif isinstance(effect, ReleasePorts):
+                self._owners.pop(effect.port, None)
+        self._out += effects
+
+    @property
+    def calls(self) -> int:
+        """How many calls it knows."""
+        return len(self._calls)
+
+
+def _error(reason: str) -> Told:
+    return {"result": "error", "error-reason": reason}
