@@ -73,9 +73,9 @@ endef
 
 # Packages of npm that some tests drive a browser with: kept outside the repository, once for all clones.
 PEERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/siptwin/peers
-NPM_PEERS := jssip@3.13.8 playwright-core@1.65.1 esbuild@0.28.2
+NPM_PEERS := jssip@3.13.8 sip.js@0.21.2 playwright-core@1.65.1 esbuild@0.28.2
 
-peers: $(PEERS)/jssip.js
+peers: $(PEERS)/sipjs.js
 	$(call debian,sipp,sip-tester,tests that need SIPp will be skipped)
 	$(call debian,nft,nftables,tests against the kernel as a NAT will be skipped)
 	$(call debian,ip,iproute2,tests against the kernel as a NAT will be skipped)
@@ -84,11 +84,13 @@ peers: $(PEERS)/jssip.js
 	$(call debian,chromium,chromium,tests with a real browser will be skipped)
 	$(call debian,rtpengine,rtpengine-daemon,tests with a real rtpengine will be skipped)
 
-$(PEERS)/jssip.js:
+$(PEERS)/sipjs.js:
 	@if command -v npm >/dev/null; then mkdir -p $(@D) && cd $(@D) && echo 'installing $(NPM_PEERS)' \
 	  && npm install --silent --no-audit --no-fund --no-save $(NPM_PEERS) >/dev/null 2>&1 \
 	  && node_modules/.bin/esbuild node_modules/jssip/lib/JsSIP.js --bundle --format=iife --global-name=JsSIP \
-	     --log-level=error --outfile=$(@F) || echo 'no JsSIP: tests with a real browser will be skipped' >&2; \
+	     --log-level=error --outfile=jssip.js \
+	  && node_modules/.bin/esbuild node_modules/sip.js/lib/index.js --bundle --format=iife --global-name=SIP \
+	     --log-level=error --outfile=$(@F) || echo 'no JsSIP, no SIP.js: tests with a real browser will be skipped' >&2; \
 	else echo 'npm not found: tests with a real browser will be skipped (Debian: apt-get install npm)' >&2; fi
 
 bench-peers: peers

@@ -63,14 +63,16 @@ class Site:
     def at(self, name: str) -> tuple[str, int]:
         return EDGE, self._ports[name]
 
-    def request(self, method: str, uri: str, *lines: str, of: str = "UDP 127.0.0.1:5060") -> bytes:
+    def request(
+        self, method: str, uri: str, *lines: str, of: str = "UDP 127.0.0.1:5060", to_tag: str = ""
+    ) -> bytes:
         self._sent += 1
         return message(
             f"{method} {uri} SIP/2.0",
             f"Via: SIP/2.0/{of};branch=z9hG4bKlive{self._sent};rport",
             "Max-Forwards: 70",
             f"From: <{USER}>;tag=1",
-            f"To: <{USER}>",
+            f"To: <{USER}>" + (f";tag={to_tag}" if to_tag else ""),
             f"Call-ID: live-{method}",
             f"CSeq: {self._sent} {method}",
             *lines,
@@ -160,6 +162,41 @@ def test_tokens_that_are_forged_truncated_or_not_ones_own(of: str, fast: bool) -
                 assert len(place.world.of(RequestRefused)) >= 4
                 with pytest.raises(BlockingIOError):
                     phone.recv(65_535)
+
+    in_loop(scenario, fast=fast)
+
+
+def test_a_route_overheard_in_one_call_serves_no_other(fast: bool) -> None:
+    async def scenario() -> None:
+        async with site() as place:
+            with udp_peer() as phone, udp_peer() as stranger:
+                phone.sendto(
+                    place.request("REGISTER", "sip:lab.test", "Contact: <sip:1000@192.168.1.20>"), place.at("udp")
+                )
+                stored = await place.accept()
+                await heard(phone)
+                place.node.sendto(place.request("INVITE", stored, f"Contact: <{stored}>"), place.at("in"))
+                routes = (await heard(phone)).all("record-route")
+                route = next(each for each in routes if "flow-" in each)
+                bye = place.request("BYE", "sip:1000@192.168.1.20", f"Route: {route}", to_tag="2")
+                assert (await place.ask(stranger, bye)).status == 403
+                assert place.world.of(RequestRefused)[-1].status == 403
+                with pytest.raises(BlockingIOError):
+                    phone.recv(65_535)
+
+    in_loop(scenario, fast=fast)
+
+
+def test_an_absurd_expiry_is_cut(fast: bool) -> None:
+    async def scenario() -> None:
+        async with site() as place:
+            with udp_peer() as phone:
+                contact = f"Contact: <sip:1000@192.168.1.20>;expires={2**32 - 1}"
+                phone.sendto(place.request("REGISTER", "sip:lab.test", contact), place.at("udp"))
+                register = await heard(place.node)
+                assert "expires=3600" in register["contact"]
+                place.node.sendto(reply(register, 200, f"Contact: {register['contact']}", tag="n"), place.at("in"))
+                assert (await heard(phone))["contact"] == "<sip:1000@192.168.1.20>;expires=3600"
 
     in_loop(scenario, fast=fast)
 

@@ -1,4 +1,4 @@
-"""A JsSIP phone in headless Chromium, driven by playwright (``browser.mjs``); and where its parts are."""
+"""Phones in headless Chromium, driven by playwright (``browser.mjs``); and where their parts are."""
 
 from __future__ import annotations
 
@@ -16,16 +16,26 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.live.peers.deployment import PASSWORD, USER, Deployment
+from engine.boundary import Transport
+from sim.agents.notes import BindingStored
+from tests.live.live_machines import until
+from tests.live.peers.deployment import PASSWORD, USER, Deployment, Relay
 
 PARTS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "siptwin" / "peers"  # `make peers`
+
+
+def _library(name: str) -> Path:
+    return PARTS / f"{name}.js"
+
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-BUNDLE = PARTS / "jssip.js"
+LIBRARIES = ("jssip", "sipjs")
 MISSING = (
     ("node is not installed" if not shutil.which("node") else "")
     or ("chromium (Debian: chromium) is not installed" if not CHROMIUM else "")
-    or (f"JsSIP is not in {PARTS}: make peers" if not BUNDLE.is_file() else "")
+    or next((f"{name}.js is not in {PARTS}: make peers" for name in LIBRARIES if not _library(name).is_file()), "")
 )
+START_S = 15.0  # of a browser, on a busy machine
 
 
 class Browser:
@@ -50,20 +60,28 @@ class Browser:
 
 @asynccontextmanager
 async def browser(
-    folder: Path, deployment: Deployment, *, port: int | None = None, expires_s: int = 60
+    folder: Path,
+    deployment: Deployment,
+    *,
+    library: str = "jssip",
+    port: int | None = None,
+    expires_s: int = 60,
+    answers: bool = True,
 ) -> AsyncIterator[Browser]:
     """A page that registers; ``port`` is where it connects to, if not the edge's own."""
     certificate = x509.load_pem_x509_certificate(deployment.files.certificate.read_bytes())
     key = certificate.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     settings = {
         "modules": str(PARTS / "node_modules"),
-        "jssip": str(BUNDLE),
+        "library": str(_library(library)),
+        "phone": str(Path(__file__).with_name(f"phone_{library}.js")),
         "chromium": CHROMIUM,
         "url": f"{deployment.transport}://{deployment.host}:{port or deployment.port}",
         "domain": deployment.host,
         "user": USER,
         "password": PASSWORD,
         "expires_s": expires_s,
+        "answers": answers,
         "spki": b64encode(sha256(key).digest()).decode(),
     }
     script = str(Path(__file__).with_name("browser.mjs"))
@@ -90,3 +108,18 @@ async def browser(
             process.kill()
             await process.wait()
         listening.cancel()
+
+
+@asynccontextmanager
+async def registered(
+    folder: Path, transport: Transport, *, library: str = "jssip", relayed: bool = False, **more: Any
+) -> AsyncIterator[tuple[Deployment, Browser, Relay]]:
+    """An edge with its node, and a page that has registered there; ``relayed``: over what can be cut."""
+    async with (
+        Deployment.open(folder, transport, **more) as deployment,
+        Relay.open((deployment.host, deployment.port)) as relay,
+        browser(folder, deployment, library=library, port=relay.port if relayed else None) as phone,
+    ):
+        await until(lambda: phone.of("registered"), START_S)
+        assert deployment.of("FS1", BindingStored)
+        yield deployment, phone, relay

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -34,11 +36,12 @@ USER, PASSWORD = "1000", "1234"
 
 
 class Step(NamedTuple):
-    """A message on one of a machine's interfaces: ``in`` or ``out``, and its method or status."""
+    """A message on one of a machine's interfaces: ``in`` or ``out``, its method or status, and its Contact."""
 
     interface: str
     way: str
     what: str
+    contact: str = ""
 
 
 class Tap:
@@ -69,13 +72,15 @@ class Tap:
     def _write(self, interface: str, way: str, data: bytes) -> None:
         words = data.split(b"\r\n", 1)[0].split(b" ")
         if len(words) >= 3:  # else a keep-alive
-            self.steps.append(Step(interface, way, (words[1] if words[0] == b"SIP/2.0" else words[0]).decode()))
+            contact = re.search(rb"\r\nContact: ([^\r]*)", data)
+            what = words[1] if words[0] == b"SIP/2.0" else words[0]
+            self.steps.append(Step(interface, way, what.decode(), contact[1].decode() if contact else ""))
 
 
 class Deployment:
     """What its hosts have told, and the orders that a test gives."""
 
-    def __init__(self, folder: Path, transport: Transport) -> None:
+    def __init__(self, folder: Path, transport: Transport, registrar: Mapping[str, Any] | None = None) -> None:
         webrtc = str(transport in ("ws", "wss")).lower()
         topology = onto_loopback(
             parse(
@@ -85,6 +90,7 @@ edges:
     interfaces:
       agents: {{host: 127.0.0.1, transport: {transport}, port: {PORTS[transport]}}}
       inside: {{host: 127.0.0.2, port: 5060}}
+    registrar: {json.dumps(dict(registrar or {}))}
 nodes:
   FS1: {{host: 127.0.1.1, interface: inside, resources: pstn=10, model: {{media_webrtc: {webrtc}}}}}
 clients:
@@ -112,9 +118,9 @@ clients:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, transport: Transport) -> AsyncIterator[Deployment]:
+    async def open(cls, folder: Path, transport: Transport, **more: Any) -> AsyncIterator[Deployment]:
         """Start node and edge, and end them."""
-        self = cls(folder, transport)
+        self = cls(folder, transport, **more)
         try:
             for host in self._hosts.values():
                 await host.start()
@@ -137,8 +143,16 @@ clients:
 
     def passed(self, *words: str) -> list[str]:
         """Which of these the edge passed on the agents' side, such as ``out INVITE``; repeats are left out."""
-        steps = [f"{way} {what}" for name, way, what in self.taps["edge"].steps if name == "agents"]
+        steps = [f"{step.way} {step.what}" for step in self.taps["edge"].steps if step.interface == "agents"]
         return list(dict.fromkeys(step for step in steps if step in words))
+
+    def contacts(self, what: str) -> list[str]:
+        """The Contacts of what came from agents with this method or status."""
+        return [
+            step.contact
+            for step in self.taps["edge"].steps
+            if (step.interface, step.way, step.what) == ("agents", "in", what)
+        ]
 
 
 class Relay:

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from engine.boundary import Transport
 from engine.notes import ConnectionClosed, DialogEnded
-from sim.agents.notes import BindingRemoved, BindingStored
+from sim.agents.notes import BindingRemoved
 from tests.live.live_machines import in_loop, until
-from tests.live.peers.browser import MISSING, Browser, browser
-from tests.live.peers.deployment import Deployment, Relay
+from tests.live.peers.browser import MISSING, registered
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
-
-START_S = 15.0  # of a browser, on a busy machine
-
-
-@asynccontextmanager
-async def registered(
-    folder: Path, transport: Transport, *, relayed: bool = False
-) -> AsyncIterator[tuple[Deployment, Browser, Relay]]:
-    async with (
-        Deployment.open(folder, transport) as deployment,
-        Relay.open((deployment.host, deployment.port)) as relay,
-        browser(folder, deployment, port=relay.port if relayed else None) as phone,
-    ):
-        await until(lambda: phone.of("registered"), START_S)
-        assert deployment.of("FS1", BindingStored)
-        yield deployment, phone, relay
 
 
 @pytest.mark.parametrize("transport", ["ws", "wss"])
@@ -76,6 +57,25 @@ def test_a_call_outlives_a_cut_websocket(transport: Transport, tmp_path: Path) -
             await until(lambda: phone.of("disconnected") and deployment.of("edge", ConnectionClosed))
             await until(lambda: len(phone.of("registered")) == 2)
             assert not phone.of("ended")
+            deployment.hang_up()
+            await until(lambda: phone.of("ended"))
+            assert phone.of("ended")[0]["by"] == "remote"
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize("caller", ["page", "node"])
+def test_with_a_gruu_as_its_contact_it_can_be_hung_up_on(caller: str, tmp_path: Path) -> None:
+    """JsSIP puts the GRUU that it was given into each Contact, so BYE is for ``user@domain;gr=...``."""
+
+    async def scenario() -> None:
+        async with registered(tmp_path, "wss", registrar={"gruu": True}) as (deployment, phone, _):
+            if caller == "page":
+                phone.order(f"call sip:9196@{deployment.host}")
+            else:
+                deployment.call()
+            await until(lambda: phone.of("confirmed"))
+            assert ";gr=urn" in "".join(deployment.contacts("INVITE" if caller == "page" else "200"))
             deployment.hang_up()
             await until(lambda: phone.of("ended"))
             assert phone.of("ended")[0]["by"] == "remote"
