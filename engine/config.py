@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from engine.boundary import Interface, RecordKind, Transport
+from engine.media.ng.settings import NgConfig
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -171,9 +172,14 @@ class MediaInterface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayConfig:
-    """The built-in relay (S3, S4): where media go through, and what each kind of peer is offered."""
+    """The relay (S3, S4): where media go through, and what each kind of peer is offered.
+
+    With ``rtpengine`` it is that, and ``interfaces`` are the logical ones that each rtpengine has: of these only
+    name and ``serves`` count then.
+    """
 
     interfaces: tuple[MediaInterface, ...]
+    rtpengine: NgConfig | None = None  # None: the built-in relay
     # browser, softphone, node: one of engine.media.profiles.PROFILES
     profiles: Mapping[str, str] = field(default_factory=lambda: _EMPTY)  # those not named have their usual one
     force_codecs: tuple[str, ...] = ()  # only these are offered, and are added where an offer lacks them
@@ -259,8 +265,20 @@ class EdgeConfig:
 
     @property
     def host_interfaces(self) -> tuple[Interface, ...]:
-        """All that a host opens: the interfaces of SIP, then those of event sockets."""
-        return self.interfaces + self.event_interfaces
+        """All that a host opens: the interfaces of SIP, then those of event sockets and of rtpengines."""
+        return self.interfaces + self.event_interfaces + self.relay_interfaces
+
+    @property
+    def relay_interfaces(self) -> tuple[Interface, ...]:
+        """From where orders go to rtpengines: one for each transport that they are spoken to by."""
+        ng = self.relay.rtpengine if self.relay is not None else None
+        if ng is None:
+            return ()
+        host = ng.control_host or self.interfaces[0].host
+        return tuple(
+            Interface(name=RELAYS + transport, transport=transport, host=host, port=0, listens=transport == "udp")
+            for transport in ng.transports
+        )
 
     def event_interface_of(self, node: NodeConfig) -> str:
         """By which of them this node's event socket is reached."""
@@ -272,3 +290,4 @@ class EdgeConfig:
 
 
 _EVENTS = "events:"  # no interface of a topology has a colon in its name
+RELAYS = "relays:"

@@ -26,12 +26,14 @@ from engine.boundary import (
     StreamOpened,
     Unreachable,
 )
-from engine.config import EdgeConfig, NodeConfig, PassiveConfig
+from engine.config import EdgeConfig, NodeConfig, PassiveConfig, RelayConfig
 from engine.dialogs import DialogTable
 from engine.events import NodeEvents
 from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.media.builtin import BuiltinRelay
+from engine.media.ng.relay import NgRelay
+from engine.media.ng.settings import NgConfig
 from engine.media.relay import Relay
 from engine.media.rules import DtlsEnded, MediaPacket, MediaStats, PortsFailed
 from engine.nodes import Node, NodeSnapshot, Pool
@@ -101,8 +103,12 @@ class Edge:
         self._memory = Memory(records, self._pool, self._dialogs, registrar, self._out)
         self._core.tells_details = registrar.tells_details = notes_from == Level.DEBUG
         self._relay: Relay | None = None
+        self.rtpengines: NgRelay | None = None
         if config.relay is not None:
-            self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
+            if config.relay.rtpengine is not None:
+                self._relay = self.rtpengines = NgRelay(config.relay, self._out, self._timers, self._tally, rng)
+            else:
+                self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
             lifetime_s = config.dialog_lifetime_s
             self._core.legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
         self._admission = Admission(self._core)
@@ -128,12 +134,17 @@ class Edge:
         for node in self._pool:
             self._watch(node, now)
         self.events.start(now)
+        if self.rtpengines is not None:
+            self.rtpengines.start(now)
         return self._drain_out()
 
     def receive(self, event: Input, now: float) -> Sequence[Effect]:
         if self._timers.deadline() <= now:
             self._timers.fire_due(now)  # what was due before this happened comes before it
-        if isinstance(event, Datagram):
+        rtpengines = self.rtpengines
+        if rtpengines is not None and rtpengines.took(event, now):
+            pass  # it was an rtpengine's word
+        elif isinstance(event, Datagram):
             self._datagram(event.flow, event.data, now)
         elif isinstance(event, _OF_STREAMS) and event.flow.interface in self.events.interfaces:
             self.events.receive(event, now)
@@ -154,6 +165,8 @@ class Edge:
             node = self._pool.order(event, now)
             if node is not None and event.order in ("enable", "resume"):
                 self._prober.soon(node, now)
+            elif node is None and rtpengines is not None:
+                rtpengines.servers.instruct(event.node, event.order, now)
         elif isinstance(event, Committed):
             self._records.committed(event.ticket, now)
         elif isinstance(event, Loaded):
@@ -325,6 +338,8 @@ class Edge:
             if node.probe is None:
                 self._watch(node, now)
         self.events.reconfigure(config, now)
+        if self.rtpengines is not None and config.relay is not None:
+            self.rtpengines.reconfigure(config.relay, now)
         self._out.append(Reconfigured(config.name, changes))
 
     @property
@@ -364,9 +379,11 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "timers", "domains", "dialog_lifetime_s", "relay", "store"):
+    for name in ("name", "timers", "domains", "dialog_lifetime_s", "store"):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
+    if _but_servers(before.relay) != _but_servers(after.relay):
+        return "relay changed, which takes a restart"
     if _addresses(before) != _addresses(after):
         return "interfaces changed, which takes a restart"
     if before.registrar.secret != after.registrar.secret:
@@ -379,6 +396,11 @@ def _addresses(config: EdgeConfig) -> tuple[Interface, ...]:
     return tuple(replace(each, tls=None, origins=()) for each in config.host_interfaces)
 
 
+def _but_servers(relay: RelayConfig | None) -> RelayConfig | None:
+    """A relay without what may change as it runs: which rtpengines there are, and how patient we are with them."""
+    return replace(relay, rtpengine=NgConfig()) if relay is not None and relay.rtpengine is not None else relay
+
+
 def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
     old = {node.name: node for node in before.nodes}
     new = {node.name: node for node in after.nodes}
@@ -387,7 +409,7 @@ def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
     changes += [f"node {name} changed" for name in new if name in old and old[name] != new[name]]
     changes += [
         f"{name} changed"
-        for name in ("policy", "probe", "passive", "limits", "registrar", "streams", "keep_alive")
+        for name in ("policy", "probe", "passive", "limits", "registrar", "streams", "keep_alive", "relay")
         if getattr(before, name) != getattr(after, name)
     ]
     return tuple(changes)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from topologies.errors import Path, Problem, did_you_mean
+from topologies.rtpengines import Rtpengines
 
 if TYPE_CHECKING:
     from topologies.topology import Topology
@@ -19,8 +20,13 @@ def relays(topology: Topology) -> Iterator[Problem]:
             continue
         where: Path = ("edges", edge_name, "relay")
         yield from _served(topology, edge_name, where)
+        if edge.relay.rtpengine:
+            yield from _named(edge.relay.rtpengine, where)
+            continue
         for each in edge.relay.to_engine(edge.interfaces).interfaces:
             here = (*where, "interfaces", each.name)
+            if not each.host:
+                yield Problem(here, f"the relay's {each.name} has no host", "give the IP address to bind: host:")
             if each.host in ("0.0.0.0", "::"):
                 what = f"media ports of {each.name} cannot be told as {each.host}"
                 remedy = "give the address that packets leave from, and advertised_host: where peers see another"
@@ -46,6 +52,17 @@ def _served(topology: Topology, edge_name: str, where: Path) -> Iterator[Problem
             elif owners.setdefault(served, name) != name:
                 what = f"{served} is already served by {owners[served]}"
                 yield Problem(here, what, "take it out of one of the two")
+
+
+def _named(servers: Rtpengines, where: Path) -> Iterator[Problem]:
+    names: set[str] = set()
+    for position, server in enumerate(servers):
+        name = server.name or f"rtpengine{position + 1}"
+        if name in names:
+            yield Problem(
+                (*where, "rtpengine", position), f"a second rtpengine is called {name}", "rename one: name:"
+            )
+        names.add(name)
 
 
 def _bound(topology: Topology, taken: list[tuple[str, int, int, str]]) -> Iterator[Problem]:

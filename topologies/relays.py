@@ -9,9 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from engine.config import MediaInterface, RelayConfig
+from engine.media.ng.settings import NgConfig
 from topologies.base import Host, IpAddress, Positive, Seconds, Section, Table, default_of
 from topologies.edge_interfaces import EdgeInterface
 from topologies.errors import RefusedError, did_you_mean
+from topologies.rtpengines import Rtpengines, RtpengineTimers, ng_config
 
 Profile = Literal["rtp", "srtp", "dtls", "webrtc"]
 Codec = Literal["opus", "g722", "pcmu", "pcma", "g729", "gsm", "telephone-event", "cn"]
@@ -33,9 +35,9 @@ def _ports(given: Any) -> Any:
 
 
 class RelayAddress(Section):
-    """An address that media go through."""
+    """An address that media go through; with rtpengine, one of its logical interfaces."""
 
-    host: IpAddress = Field(description="IP address to bind.")
+    host: IpAddress | None = Field(default=None, description="IP address to bind; the built-in relay needs it.")
     advertised_host: Host | None = Field(
         default=None, description="What peers are told where they cannot reach the bound address."
     )
@@ -72,10 +74,21 @@ class RelayCodecs(Section):
 
 
 class Relay(Section):
-    """The relay that is built in."""
+    """The relay that is built in, or rtpengines."""
 
+    rtpengine: Rtpengines = Field(
+        default=(), description="Addresses of rtpengines, such as [10.0.0.7, 10.0.0.8:2223]; none: built in."
+    )
+    rtpengine_timers: RtpengineTimers = Field(
+        default=RtpengineTimers(), description="How patient the edge is with rtpengines."
+    )
+    control_host: IpAddress | None = Field(
+        default=None, description="From where rtpengines are given orders; default: the first interface's host."
+    )
     interfaces: Table[RelayAddress] = Field(
-        default=Table(), description="Addresses for media, by name; default: one for each host of the edge."
+        default=Table(),
+        description="Addresses for media, by name; default: one for each host of the edge. Of rtpengines: their "
+        "interfaces (--interface=NAME/...), with the SIP interfaces that each serves.",
     )
     profiles: RelayProfiles = Field(default=RelayProfiles(), description="How each kind of peer is spoken to.")
     codecs: RelayCodecs = Field(default=RelayCodecs(), description="Which codecs are told on.")
@@ -90,17 +103,20 @@ class Relay(Section):
 
     def to_engine(self, interfaces: Mapping[str, EdgeInterface]) -> RelayConfig:
         """The engine's own form of it; ``interfaces`` are the edge's."""
+        ng = ng_config(self.rtpengine, self.rtpengine_timers, self.control_host)
+        host = "" if ng is None else ng.servers[0].host
         return RelayConfig(
+            rtpengine=ng,
             interfaces=tuple(
                 MediaInterface(
                     name=name,
-                    host=address.host,
+                    host=address.host or host,
                     advertised_host=address.advertised_host,
                     low=address.ports[0],
                     high=address.ports[1],
                     serves=address.serves or _alike(address.host, interfaces),
                 )
-                for name, address in (self.interfaces or _derived(interfaces)).items()
+                for name, address in self._addresses(ng, interfaces).items()
             ),
             profiles=Table(dict(self.profiles)),
             force_codecs=self.codecs.force,
@@ -111,8 +127,16 @@ class Relay(Section):
             timeout_s=self.timeout_s,
         )
 
+    def _addresses(
+        self, ng: NgConfig | None, interfaces: Mapping[str, EdgeInterface]
+    ) -> Mapping[str, RelayAddress]:
+        if self.interfaces:
+            return self.interfaces
+        # An rtpengine of which nothing is said is taken to have one interface, which needs no name.
+        return {"": RelayAddress()} if ng is not None else _derived(interfaces)
 
-def _alike(host: str, interfaces: Mapping[str, EdgeInterface]) -> tuple[str, ...]:
+
+def _alike(host: str | None, interfaces: Mapping[str, EdgeInterface]) -> tuple[str, ...]:
     return tuple(name for name, interface in interfaces.items() if interface.host == host)
 
 

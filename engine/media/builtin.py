@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from ipaddress import ip_address
+from collections.abc import Sequence
 from random import Random
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from engine.boundary import NEVER, Address, Effect
-from engine.config import MediaInterface, RelayConfig
+from engine.config import RelayConfig
 from engine.media.call import RelayedCall
-from engine.media.codecs import CodecPolicy
+from engine.media.configured import media_settings, places
 from engine.media.endpoint import Endpoint
 from engine.media.offer_answer import OTHER, Carrier, Side
-from engine.media.ports import OwnPorts, PortPool, PortsExhaustedError
-from engine.media.profiles import PROFILE_OF_KIND, Kind
+from engine.media.ports import PortPool, PortsExhaustedError
 from engine.media.quality import Quality
 from engine.media.relay import Passage, Peer, Then
 from engine.media.rules import (
@@ -29,10 +26,8 @@ from engine.media.rules import (
     PortsFailed,
     ReleasePorts,
 )
-from engine.media.sdp.attributes import parse_fingerprints
-from engine.media.settings import MediaSettings, Party
+from engine.media.settings import Party
 from engine.media.stream import Stream
-from engine.media.targets import Targets
 from engine.notes import (
     DescriptionForgiven,
     MediaDropped,
@@ -64,8 +59,8 @@ class BuiltinRelay:
         self.rng = rng
         self._tally = tally
         self._pools = {each.name: PortPool(each.name, each.low, each.high, rng) for each in config.interfaces}
-        self._places = _places(config.interfaces)
-        self.settings = _settings(config, self._pools)
+        self._places = places(config.interfaces)
+        self.settings = media_settings(config, self._pools)
         self._owners: dict[tuple[str, int], BuiltinMedia] = {}  # by interface and even port
         self._exhausted: set[str] = set()
         self._open: dict[BuiltinMedia, None] = {}
@@ -331,39 +326,6 @@ class BuiltinMedia(Timed):
         self._began_at = NEVER
         if self._over:
             relay.ended(self)
-
-
-def _places(interfaces: tuple[MediaInterface, ...]) -> Callable[[str], MediaInterface]:
-    """Which of ours peers of a SIP interface are told; the first where none serves it."""
-    by_interface = {name: each for each in reversed(interfaces) for name in each.serves}
-    return lambda name: by_interface.get(name, interfaces[0])
-
-
-def _settings(config: RelayConfig, pools: dict[str, PortPool]) -> MediaSettings:
-    hosts = [(each.host, pools[each.name]) for each in config.interfaces]
-    hosts += [(each.advertised_host, pools[each.name]) for each in config.interfaces if each.advertised_host]
-    usual = MediaSettings()
-    fingerprints = parse_fingerprints([config.fingerprint.encode("ascii")]) if config.fingerprint else ()
-    return replace(
-        usual,
-        fingerprint=fingerprints[0] if fingerprints else None,
-        profiles={**PROFILE_OF_KIND, **{cast(Kind, kind): name for kind, name in config.profiles.items()}},
-        codecs=CodecPolicy(
-            force=config.force_codecs,
-            forbid=frozenset(config.forbid_codecs),
-            order=config.order_codecs,
-            transcode=config.transcode,
-        ),
-        # A relay that stands on loopback itself serves peers there: tests, and everything on one machine.
-        targets=Targets(loopback=any(_is_loopback(each.host) for each in config.interfaces), own=OwnPorts(hosts)),
-    )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _text(address: Address) -> str:

@@ -7,7 +7,6 @@ relay (``engine.media.profiles``, ``codecs``); here they only become flags, whic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from engine.media.codecs import Codec
@@ -48,10 +47,11 @@ def offer(
     content = name.to("offer") | {
         "from-tag": sender,
         "sdp": sdp,
-        "direction": interfaces,
         "supports": ("load limit",),
         "rtcp-mux": ("require", "accept") if told.rtcp_mux else ("demux",),
     }
+    if any(interfaces):
+        content["direction"] = interfaces
     if shape.teller.ice or told.ice:
         content["ICE-lite"] = "both"
     return content | _transport(told, shape.teller) | _codecs(shape)
@@ -109,8 +109,3 @@ def _codecs(shape: StreamShape) -> dict[str, Told]:
 def _name(codec: Codec) -> str:
     name = f"{codec.name.decode('ascii')}/{codec.clock_hz}"
     return name if codec.channels == 1 else f"{name}/{codec.channels}"
-
-
-def names_of(codecs: Sequence[Codec]) -> tuple[str, ...]:
-    """As they are named in ``codec``."""
-    return tuple(_name(codec) for codec in codecs)

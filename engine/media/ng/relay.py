@@ -13,7 +13,9 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from engine.boundary import NEVER, Effect
+from engine.boundary import NEVER, Datagram, Effect, Input, StreamClosed, StreamData, StreamOpened, Unreachable
+from engine.config import RELAYS, RelayConfig
+from engine.media.configured import media_settings, places
 from engine.media.ng import commands
 from engine.media.ng.call import Content, Known, NgCall, NgSide, Question
 from engine.media.ng.client import NgClient, Outcome, Silence
@@ -25,42 +27,34 @@ from engine.media.offer_answer import Carrier, Side
 from engine.media.relay import Passage, Peer, Then
 from engine.media.rules import MediaInput
 from engine.media.sdp.description import parse
-from engine.media.settings import MediaSettings
 from engine.notes import DescriptionForgiven, MediaMoved
 from engine.sip.errors import SipError
+from engine.tally import Tally
 from engine.timers import Timed, TimerQueue
 
+_OF_FLOWS: Final = (Datagram, StreamData, StreamOpened, StreamClosed, Unreachable)
 _MOST_TRIES: Final = 3
 _LONGEST_REASON: Final = 100
 
 
 class NgRelay(Timed):
-    """The calls of one edge at its rtpengines.
-
-    ``interface_of`` tells rtpengine's interface for one of the edge's. ``renew`` is set by who can have the two
-    sides of a call offer anew.
-    """
+    """The calls of one edge at its rtpengines. ``renew`` is set by who can have both sides of one offer anew."""
 
     def __init__(
-        self,
-        config: NgConfig,
-        client: NgClient,
-        settings: MediaSettings,
-        interface_of: Callable[[str], str],
-        timers: TimerQueue,
-        out: list[Effect],
-        rng: Random,
+        self, config: RelayConfig, out: list[Effect], timers: TimerQueue, tally: Tally, rng: Random
     ) -> None:
         super().__init__()
-        self.config = config
-        self.client = client
-        self.settings = settings
+        self.config = ng = config.rtpengine or NgConfig()
+        self.settings = media_settings(config, {})
         self.out = out
         self.rng = rng
         self.timers = timers
-        self.servers = NgServers(config, client, timers, out, rng, self._server_down, self._server_lives)
+        control: dict[str, str] = {transport: RELAYS + transport for transport in ng.transports}
+        self._interfaces = frozenset(control.values())
+        self.client = NgClient(ng, control, timers, tally, out, rng)
+        self.servers = NgServers(ng, self.client, timers, out, rng, self._server_down, self._server_lives)
         self.renew: Callable[[NgMedia, float], None] = lambda media, now: None
-        self._interface_of = interface_of
+        self._place_of = places(config.interfaces)
         self._open: dict[NgMedia, None] = {}
         self._calls: dict[NgServer, dict[NgMedia, None]] = {}
         self._to_renew: dict[NgMedia, None] = {}  # first come, first moved
@@ -68,6 +62,26 @@ class NgRelay(Timed):
     def start(self, now: float) -> None:
         """Begin to watch the servers."""
         self.servers.start(now)
+
+    def took(self, event: Input, now: float) -> bool:
+        """Whether it happened on an interface by which rtpengines are spoken to; it is dealt with then."""
+        if not isinstance(event, _OF_FLOWS) or event.flow.interface not in self._interfaces:
+            return False
+        if isinstance(event, Datagram):
+            self.client.datagram(event.flow, event.data, now)
+        elif isinstance(event, StreamData):
+            self.client.stream_data(event.flow, event.data, now)
+        elif isinstance(event, StreamClosed):
+            self.client.stream_closed(event.flow, event.reason, now)
+        elif isinstance(event, Unreachable):
+            self.client.unreachable(event.flow, event.reason, now)
+        return True
+
+    def reconfigure(self, config: RelayConfig, now: float) -> None:
+        """Other servers, and other patience with them."""
+        if config.rtpengine is not None:
+            self.config = config.rtpengine
+            self.servers.replace(config.rtpengine, now)
 
     # --- Relay
 
@@ -84,7 +98,7 @@ class NgRelay(Timed):
         return len(self._open)
 
     def _side(self, peer: Peer) -> NgSide:
-        return NgSide(peer.kind, self._interface_of(peer.interface), peer.host)
+        return NgSide(peer.kind, self._place_of(peer.interface).name, peer.host)
 
     # --- for the calls
 

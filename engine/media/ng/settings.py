@@ -39,6 +39,7 @@ class NgConfig:
     """All rtpengines of an edge, and how patient it is with them."""
 
     servers: tuple[NgServerConfig, ...] = ()
+    control_host: str | None = None  # from where they are given orders; None: the edge's first interface
     # A caller waits for the answer to an offer, so a lost datagram is repeated soon; rtpengine knows the cookie
     # and gives the same answer again.
     resend_after_s: tuple[float, ...] = (0.1, 0.2, 0.4)
@@ -53,3 +54,8 @@ class NgConfig:
     )
     reply_bytes: int = 65_535  # longest answer that is read
     pending: int = 10_000  # most orders that wait for an answer
+
+    @property
+    def transports(self) -> tuple[Literal["udp", "tcp"], ...]:
+        """By which the servers are spoken to."""
+        return tuple(sorted({server.transport for server in self.servers}))

@@ -9,7 +9,7 @@ from random import Random
 from typing import Protocol
 
 from engine.boundary import Address, Datagram, Effect, Flow, Interface, Note, Send
-from engine.media.ng.client import NgClient
+from engine.config import MediaInterface, RelayConfig
 from engine.media.ng.relay import NgMedia, NgRelay
 from engine.media.ng.settings import NgConfig, NgServerConfig
 from engine.media.offer_answer import Carrier
@@ -25,6 +25,7 @@ from tests.engine.media.relay import carrier
 from tests.live.peers import rtpengine as real
 
 SETTINGS = MediaSettings(targets=Targets(loopback=True))
+PLACES = (("outside", "agents"), ("inside", "nodes"))  # rtpengine's interfaces, and the edge's that each serves
 _seeds = count()
 
 
@@ -101,16 +102,15 @@ class Relaying:
         config = replace(config or NgConfig(), servers=named)
         rng = Random(next(_seeds))  # cookies that one rtpengine has seen must not come again
         tally = Tally(self.timers, self.out)
-        client = NgClient(config, {"udp": "control"}, self.timers, tally, self.out, rng)
-        self.relay = NgRelay(config, client, settings, self._interface, self.timers, self.out, rng)
+        places = tuple(MediaInterface(name=name, host="", serves=(sip,)) for name, sip in PLACES)
+        relay_config = RelayConfig(interfaces=places, rtpengine=config)
+        self.relay = NgRelay(relay_config, self.out, self.timers, tally, rng)
+        self.relay.settings = settings
         self.relay.renew = self._renewed
         self.orders: list[bytes] = []
 
     def _renewed(self, media: NgMedia, now: float) -> None:
         self.renewed.append(media)
-
-    def _interface(self, name: str) -> str:
-        return "inside" if name == "nodes" else "outside"
 
     def open(self, caller: Kind, callee: Kind, branch: str = "z9hG4bK1", *, host: str | None = None) -> Call:
         """A new call."""
@@ -142,7 +142,7 @@ class Relaying:
         """The network says that nothing listens there, in answer to the next ping."""
         server = next(each for each in self.relay.servers if each.config.address == address)
         self.relay.servers.ping(server, self.now)
-        self.relay.client.unreachable(Flow("control", address), "refused", self.now)
+        self.relay.client.unreachable(Flow("relays:udp", address), "refused", self.now)
 
     def of(self, kind: type[Note]) -> list[Note]:
         return [effect for effect in self.out if isinstance(effect, kind)]
