@@ -193,6 +193,16 @@ class RelayConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RescueConfig:
+    """What becomes of calls whose node dies. Conversations between agents take a relay to go on (S3)."""
+
+    enabled: bool = True
+    # Calls that can't go on, to an application of the node as a rule. end: the agent is told BYE; hold: it is left
+    # in silence, and may hang up in its own time.
+    others: Literal["end", "hold"] = "end"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """Bounds of everything that a stranger can make grow. At a bound the edge answers 503 with Retry-After."""
 
@@ -247,6 +257,7 @@ class EdgeConfig:
     keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
     relay: RelayConfig | None = None  # None: media go past this edge
     store: StoreConfig = field(default_factory=StoreConfig)
+    rescue: RescueConfig = field(default_factory=RescueConfig)
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120

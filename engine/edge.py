@@ -34,7 +34,7 @@ from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.media.builtin import BuiltinRelay
 from engine.media.ng.relay import NgRelay
 from engine.media.ng.settings import NgConfig
-from engine.media.relay import Relay
+from engine.media.relay import JoinedMedia, Relay
 from engine.media.rules import DtlsEnded, MediaPacket, MediaStats, PortsFailed
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
@@ -48,6 +48,7 @@ from engine.proxy.legs import Legs
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
+from engine.rescue import Ground, NodeSide, Rescue
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -116,6 +117,7 @@ class Edge:
         self._layer = self._core.layer = TransactionLayer(
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
+        self._core.rescue = self._new_rescue() if config.rescue.enabled else None
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
         self._streams = Streams(
             config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, registrar.flow_lost
@@ -127,6 +129,31 @@ class Edge:
         registrar.tell(self._keep_alive)
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out)
         self._overloaded = False
+
+    def _new_rescue(self) -> Rescue | None:
+        """What takes over the calls of a node that dies; nothing where their media are not in our hands."""
+        core = self._core
+        legs = core.legs
+        if legs is None:
+            return None
+        way = self._registrar.targets.way
+        ground = Ground(self._here, self._layer, self._timers, self._out, core.rng, way)
+
+        def join(one: NodeSide, other: NodeSide, now: float) -> JoinedMedia:
+            return legs.join(one.key, one.agent, other.key, other.agent, now)
+
+        return Rescue(
+            self.config.rescue, ground, self._dialogs, self.config.dialog_lifetime_s, join, self._bridged
+        )
+
+    def _bridged(self, node: str, call_id: bytes) -> bytes | None:
+        """What a node's events say of a call (``engine.rescue.sides.Bridged``)."""
+        calls = self.events.calls(node)
+        leg = None if calls is None else calls.of_call(call_id.decode("utf-8", "replace"))
+        if calls is None or leg is None:
+            return None
+        other = calls.partner(leg.call_id)
+        return b"" if other is None else other.call_id.encode()
 
     # --- Machine
 
@@ -305,6 +332,8 @@ class Edge:
         if node.state in (node_state.DOWN, node_state.DRAINING, node_state.DISABLED):
             self._registrar.node_lost(node.name, now)
         if node.state == node_state.DOWN:
+            if self._core.rescue is not None:
+                self._core.rescue.node_lost(node.name, now)
             for branch in list(self._core.attempts_at(node)):
                 branch.node_down(now)
         elif node.state in (node_state.SUSPECT, node_state.RETURNING):
@@ -365,6 +394,10 @@ class Edge:
     def relayed_calls(self) -> int:
         """Calls, and branches of calls, whose media are relayed."""
         return 0 if self._relay is None else len(self._relay)
+
+    def rescued_dialogs(self) -> int:
+        """Dialogs in which the edge stands in for a node that is gone."""
+        return 0 if self._core.rescue is None else self._core.rescue.rescued
 
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)

@@ -14,6 +14,7 @@ from engine.config import (
     PolicyConfig,
     ProbeConfig,
     RegistrarConfig,
+    RescueConfig,
     StoreConfig,
     StreamsConfig,
     TimersConfig,
@@ -140,6 +141,14 @@ Streams = Annotated[
     ),
 ]
 
+Rescue = Annotated[
+    RescueConfig,
+    Mirror(
+        enabled=Field(description="Whether conversations go on when their node dies (takes a relay)."),
+        others=Field(description="end or hold calls that can't go on: to an application, or without proof."),
+    ),
+]
+
 KeepAlive = Annotated[
     KeepAliveConfig,
     Mirror(
@@ -197,6 +206,7 @@ class Edge(Section):
         description="What media go through (S3): off; builtin; or builtin with these settings.",
     )
     store: Store = Field(default=StoreConfig(), description="What outlives the process: a database, or settings.")
+    rescue: Rescue = Field(default=RescueConfig(), description="What becomes of calls whose node dies.")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     min_session_expires_s: int = Field(
         default=default_of(EdgeConfig, "min_session_expires_s"),

@@ -91,6 +91,7 @@ class Topology(Section):
             registrar=edge.registrar,
             streams=edge.streams,
             keep_alive=edge.keep_alive,
+            rescue=edge.rescue,
             relay=None if edge.relay is None else edge.relay.to_engine(edge.interfaces),
             store=edge.store,
             domains=edge.domains,

@@ -7,21 +7,20 @@ request stays: what the ends have heard changes when an exchange is answered, no
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from random import Random
 from typing import NamedTuple
 
-from engine.boundary import NEVER
 from engine.media.codecs import Codec, CodecPlan, plan, read_codecs, to_offer, write_codecs
 from engine.media.conversation import Conversation, nothing_left
 from engine.media.endpoint import Endpoint
 from engine.media.offer_answer import OTHER, Carrier, Role, Side
 from engine.media.profiles import Local, Remote, offering, read_remote, write_local
-from engine.media.rules import BindPorts, MediaEffect, MediaPacket
+from engine.media.rules import BindPorts, MediaEffect
 from engine.media.sdp.description import Description, MediaSection, parse
 from engine.media.sdp.errors import SdpError
 from engine.media.settings import MediaSettings, Party
 from engine.media.stream import Stream, StreamOffer, both_know_feedback
+from engine.media.streams import CallStreams
 from engine.sip.errors import SipError
 
 
@@ -36,28 +35,36 @@ class Rewritten(NamedTuple):
     faults: tuple[str, ...] = ()
 
 
-class RelayedCall:
-    """The media of one caller and one callee. ``release`` must be called at the end, whatever came before."""
+class Parted(NamedTuple):
+    """One side of a call, to be joined with one of another call (``engine.media.joined``)."""
+
+    place: int  # of the audio's m= line
+    stream: Stream
+    side: Side
+    party: Party
+    talk: Conversation
+    told: bytes  # the description that it was given last
+
+
+class RelayedCall(CallStreams):
+    """The media of one caller and one callee."""
 
     __slots__ = (
         "_owed",
         "_parties",
         "_random",
         "_settings",
-        "_streams",
         "_talk",
-        "call_id",
     )
 
     def __init__(
         self, call_id: str, caller: Party, callee: Party, settings: MediaSettings, random: Random
     ) -> None:
-        self.call_id = call_id
+        super().__init__(call_id)
         self._parties: dict[Side, Party] = {"caller": caller, "callee": callee}
         self._settings = settings
         self._random = random
         self._talk = Conversation({side: party.kind for side, party in self._parties.items()}, settings, random)
-        self._streams: dict[int, Stream] = {}  # by the place of the m= line
         self._owed: list[MediaEffect] = []  # of a description that was half taken: they go with the next
 
     def described(self, carrier: Carrier, tag: str, text: bytes, now: float) -> Rewritten:
@@ -100,46 +107,23 @@ class RelayedCall:
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
         self._talk.ended(carrier, tag)
 
-    def packet(self, event: MediaPacket, now: float) -> tuple[list[MediaEffect], str]:
-        """A packet came that no rule covers: the effects, and why it was not believed ("" where it was)."""
-        for stream in self._streams.values():
-            for side, end in stream.ends.items():
-                if event.port in (end.port, end.port._replace(number=end.port.number + 1)):
-                    reply, refused = end.packet(event, stream.payload_types(side), now)
-                    effects: list[MediaEffect] = [] if reply is None else [reply]
-                    if not refused and stream.offerer is not None:
-                        effects += stream.effects(self.call_id)
-                    return effects, refused
-        return [], "port of no stream"
+    def part(self, side: Side) -> Parted:
+        """Give away our end towards a side, with what it was told; ``release`` gives the rest back.
 
-    def ends(self) -> Iterator[tuple[Side, Stream, Endpoint]]:
-        """Our ends of all streams."""
-        for stream in self._streams.values():
-            for side, end in stream.ends.items():
-                yield side, stream, end
-
-    def tick(self, now: float) -> list[MediaEffect]:
-        """The deadline came."""
-        effects: list[MediaEffect] = []
-        for stream in self._streams.values():
-            locked = [end.tick(now) for end in stream.ends.values()]
-            if any(locked):
-                effects += stream.effects(self.call_id)
-        return effects
-
-    def deadline(self) -> float:
-        """When a source that was learnt is to be decided on."""
-        return min(
-            (end.deadline() for stream in self._streams.values() for end in stream.ends.values()), default=NEVER
-        )
+        Raises
+        ------
+        SdpError
+            488 where there is no audio to go on with.
+        """
+        told = self._talk.told(side)
+        for place, stream in self._streams.items():
+            if told and stream.kind == b"audio" and stream.offerer is not None:
+                return Parted(place, stream, side, self._parties[side], self._talk, told)
+        raise SdpError("no audio that could go on", 488)
 
     def release(self, now: float) -> list[MediaEffect]:
-        """The call is over, or never came to be: its ports rest."""
         effects, self._owed = self._owed, []
-        for stream in self._streams.values():
-            effects += stream.release(now)
-        self._streams.clear()
-        return effects
+        return effects + super().release(now)
 
     # --- offers ---
 
@@ -272,14 +256,16 @@ class RelayedCall:
         remote = read_remote(description, section)
         remote = remote._replace(direction=remote.direction.within(offer.remote.direction))
         outcome: CodecPlan | None = None
+        answered: tuple[Codec, ...] = ()
         if stream.kind == b"audio":
-            outcome = plan(offer.codecs, offer.told, read_codecs(section))
+            answered = read_codecs(section)
+            outcome = plan(offer.codecs, offer.told, answered)
             write_codecs(place, outcome.told)
         offerer = stream.ends[offer.offerer]
         if not stream.is_agreed(offer, remote):
             heard = (stream.ends[side].hear_answer(remote, now), offerer.hear_offer(offer.remote, now))
             faults += [f"media target refused: {refusal}" for refusal in heard if refusal]
-            stream.agree(offer, remote, outcome)
+            stream.agree(offer, remote, outcome, answered)
         local = offerer.answer(offer.remote, remote.direction)
         write_local(place, local, remote.profile)
         return remote, local

@@ -82,11 +82,16 @@ class Conversation:
 
     def remember(self, tag: str, side: Side, body: bytes) -> None:
         """A side's description is sent on so."""
+        self._last.pop((tag, side), None)  # the newest stands last
         self._last[tag, side] = body
 
     def repeated(self, tag: str, side: Side) -> bytes | None:
         """What was sent on when the side last said this."""
         return self._last.get((tag, side)) or self._last.get(("", side))
+
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last, empty where there was none."""
+        return next((body for (_, sender), body in reversed(self._last.items()) if sender != side), b"")
 
     # --- streams
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple, Protocol, TypeAlias
 
-from engine.media.offer_answer import Carrier
+from engine.media.offer_answer import Carrier, Side
 from engine.media.profiles import Kind
 from engine.media.rules import MediaInput
 from engine.sip.errors import SipError
@@ -61,8 +61,43 @@ class RelayedMedia(Protocol):
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
         ...
 
+    def join(self, side: Side, other: RelayedMedia, other_side: Side, now: float) -> JoinedMedia:
+        """Let a side of this call and one of another hear each other, without the node between them.
+
+        Both calls still have to be released.
+
+        Raises
+        ------
+        SipError
+            Where that can't be.
+        """
+        ...
+
     def release(self, now: float) -> None:
         """The call is over, or never came to be. Called once, last; what was asked is answered all the same."""
+        ...
+
+
+class JoinedMedia(Protocol):
+    """The media of two agents without the node between them: "caller" is the side that was joined, "callee" the
+    one that it was joined with."""
+
+    def answer(self, side: Side, offer: bytes, now: float) -> bytes:
+        """What a side is answered to a new offer, in the name of the other.
+
+        Raises
+        ------
+        SipError
+            400 or 488: the offer is to be refused so.
+        """
+        ...
+
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last."""
+        ...
+
+    def release(self, now: float) -> None:
+        """The conversation is over."""
         ...
 
 

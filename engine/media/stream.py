@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
-from engine.media.codecs import Codec, CodecPlan
+from engine.media.codecs import Codec, CodecPlan, plan
 from engine.media.endpoint import Endpoint
 from engine.media.offer_answer import OTHER, Side
 from engine.media.profiles import Profile, Remote
@@ -34,7 +34,7 @@ class StreamOffer(NamedTuple):
 class Stream:
     """The ends by side. ``offer`` stays after its answer: a fork may bring another."""
 
-    __slots__ = ("_agreed", "_plan", "_rules", "_secured", "ends", "kind", "offer", "offerer")
+    __slots__ = ("_agreed", "_plan", "_rules", "_secured", "_spoken", "ends", "kind", "offer", "offerer")
 
     def __init__(self, kind: bytes, ends: dict[Side, Endpoint]) -> None:
         self.kind = kind
@@ -43,6 +43,7 @@ class Stream:
         self.offerer: Side | None = None  # of what was agreed last
         self._agreed: tuple[StreamOffer, Remote] | None = None
         self._plan: CodecPlan | None = None
+        self._spoken: dict[Side, tuple[Codec, ...]] = {}
         self._rules: dict[Port, Rule] = {}
         self._secured: dict[Port, Security] = {}
 
@@ -50,11 +51,69 @@ class Stream:
         """Whether just this was agreed already: a 2xx repeats the answer that its 183 has previewed."""
         return self._agreed is not None and self._agreed[0] is offer and self._agreed[1] == answer
 
-    def agree(self, offer: StreamOffer, answer: Remote, plan: CodecPlan | None) -> None:
-        """The offer was answered, and both ends have heard their side. Without a plan all payloads pass."""
-        self.offerer = offer.offerer
+    def agree(
+        self, offer: StreamOffer, answer: Remote, outcome: CodecPlan | None, answered: tuple[Codec, ...] = ()
+    ) -> None:
+        """The offer was answered, and both ends have heard their side. Without a plan all payloads pass.
+
+        ``answered`` are the answer's codecs, as the side that gave it numbers them.
+        """
         self._agreed = (offer, answer)
-        self._plan = plan
+        self._speak(offer.offerer, outcome, answered)
+
+    def _speak(self, offerer: Side, outcome: CodecPlan | None, answered: tuple[Codec, ...]) -> None:
+        self.offerer = offerer
+        self._plan = outcome
+        if outcome is not None:
+            heard = outcome.from_answerer
+            self._spoken = {
+                offerer: outcome.told,
+                OTHER[offerer]: tuple(codec for codec in answered if codec.payload_type in heard),
+            }
+
+    @classmethod
+    def joining(cls, one: Stream, one_side: Side, other: Stream, other_side: Side) -> Stream:
+        """The stream of an end of one call (here the caller's) and an end of another (the callee's).
+
+        Both ends keep their ports, keys and what they believe; they leave the streams that they came from.
+
+        Raises
+        ------
+        SdpError
+            488 where the two have no codec in common, and none to transcode with.
+        """
+        theirs = other.spoken(other_side)
+        outcome = plan(one.spoken(one_side), theirs, theirs)
+        joined = cls(one.kind, {"caller": one._hand_over(one_side), "callee": other._hand_over(other_side)})
+        for source in (one, other):
+            for end in joined.ends.values():
+                for port in (end.port, end.port._replace(number=end.port.number + 1)):
+                    if port in source._rules:
+                        joined._rules[port] = source._rules.pop(port)
+                    if port in source._secured:
+                        joined._secured[port] = source._secured.pop(port)
+        joined._speak("caller", outcome, theirs)
+        return joined
+
+    def _hand_over(self, side: Side) -> Endpoint:
+        return self.ends.pop(side)
+
+    def spoken(self, side: Side) -> tuple[Codec, ...]:
+        """The codecs that were agreed with a side, in its own numbers."""
+        return self._spoken.get(side, ())
+
+    def renew(self, side: Side, codecs: tuple[Codec, ...]) -> CodecPlan:
+        """A side offers other codecs, and is answered in the name of the other side, which keeps its own.
+
+        Raises
+        ------
+        SdpError
+            488 as in ``joining``.
+        """
+        theirs = self.spoken(OTHER[side])
+        outcome = plan(codecs, theirs, theirs)
+        self._speak(side, outcome, theirs)
+        return outcome
 
     def payload_types(self, side: Side) -> Container[int]:
         """What a side may send."""

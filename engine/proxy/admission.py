@@ -52,6 +52,8 @@ class Admission:
             routed = take_routes(request, core.here)
             key = loop_key(request)
             check_loop(request, core.here, key)
+            if core.rescue is not None and core.rescue.takes_ack(request):
+                return
             target = self._target(request, flow, routed)
             to = next_hop(request, core.here, routed.interface) if target is None else target.flow
         except SipError as error:
@@ -91,6 +93,8 @@ class Admission:
         flow = transaction.flow
         in_dialog = bool(request.to.tag)
         from_node = core.pool.at(flow.peer) is not None
+        if in_dialog and core.rescue is not None and core.rescue.takes(transaction, from_node, now):
+            return
         target = self._target(request, flow, routed)
         context = ResponseContext(core, transaction, flow, routed.interface, key, now)
         if in_dialog or from_node or target is not None:

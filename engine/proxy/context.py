@@ -14,12 +14,13 @@ from engine.policy import Answer, Attempt, Call, Pause, Waiting
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
+from engine.proxy.following import end_dialog, follow, is_taken_over, record_route
 from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.routes import next_hop
 from engine.proxy.session_interval import raise_session_interval
 from engine.registrar import Relay, Target
 from engine.sip.errors import SipError
-from engine.sip.message import Request, Response, respond
+from engine.sip.message import Response, respond
 from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 
@@ -46,6 +47,7 @@ class ResponseContext(Timed):
         "_last_node",
         "_leave_by",
         "_loop_key",
+        "_mark",
         "_now",
         "_open",
         "_refusal",
@@ -92,6 +94,7 @@ class ResponseContext(Timed):
         self._last_node = ""
         self._leave_by = leave_by
         self._loop_key = key
+        self._mark = b""  # of an INVITE, by which a rescue finds the other half of a conversation
         self._started_at = now
         self._now = now
         self._open: list[Branch] = []
@@ -287,7 +290,7 @@ class ResponseContext(Timed):
             request.set("max-breadth", b"Max-Breadth: %d" % breadth)
         method = request.method
         if method in _RECORDED and not request.to.tag:
-            self._record_route(request, flow)
+            record_route(core, request, self.request, self.flow, flow, self._target)
         elif self.registration is not None:
             self.registration.address(request, flow.interface)
         ring_s = attempt.ring_s
@@ -295,6 +298,8 @@ class ResponseContext(Timed):
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
         if node is not None:
             raise_session_interval(request, core.config.min_session_expires_s)
+        if core.rescue is not None and method == b"INVITE" and not request.to.tag:
+            self._mark = core.rescue.mark(request, node is not None, self._mark)
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
         if core.legs is not None and (method == b"INVITE" or request.to.tag):
@@ -304,14 +309,6 @@ class ResponseContext(Timed):
                 branch.start_with_media(leg, request, flow, branch_id, attempt.timeout_s, now)
                 return
         branch.start(request, flow, branch_id, attempt.timeout_s, now)
-
-    def _record_route(self, request: Request, flow: Flow) -> None:
-        """Stay in the way of the dialog's requests; tokens name the flows of agents on either side."""
-        core, target = self.core, self._target
-        targets = core.registrar.targets
-        caller = b"" if core.pool.at(self.flow.peer) is not None else targets.way_back(self.request, self.flow)
-        callee = b"" if target is None else targets.route_token(target, self.request.call_id)
-        core.here.record_route(request, self.flow.interface, flow.interface, caller, callee)
 
     # --- what the branches bring
 
@@ -342,6 +339,8 @@ class ResponseContext(Timed):
                 branch.hand_over_channel()
         kind: RecordKind = "bindings" if self.registration is not None else "dialogs"
         core.records.respond(kind, self.transaction, response, now)
+        if core.rescue is not None:
+            follow(core, self.request, self.flow, response, node, self._target, self._mark, now)
         if self.final_sent:
             return True
         self.final_sent = True
@@ -423,6 +422,9 @@ class ResponseContext(Timed):
         """Send the final response, unless a 2xx has gone back already."""
         if self.final_sent:
             return
+        if self._failure and self.request.to.tag and is_taken_over(self.core, self.transaction, now):
+            self._end(now)
+            return
         if self.cancelled and (self._best is None or self._best.status != 487):
             self._answer(487, b"", (), now)
         elif self._rejection is not None:
@@ -466,11 +468,7 @@ class ResponseContext(Timed):
         self.final_sent = True
         request = self.request
         if request.to.tag and (why := self._dialog_over()):
-            dialog = self.core.dialogs.of(request)
-            if dialog is not None:
-                self.core.dialogs.end(dialog, now, why)
-            if self.core.legs is not None:
-                self.core.legs.dialog_over(request, now)
+            end_dialog(self.core, request, why, now)
         for branch in self._open:
             if not branch.closed:
                 branch.cancel(now)

@@ -14,6 +14,7 @@ from engine.proxy.branch import Branch
 from engine.proxy.legs import Legs
 from engine.records import Records
 from engine.registrar import Registrar
+from engine.rescue import Rescue
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
 
@@ -35,6 +36,7 @@ class ProxyCore:
         "pool",
         "records",
         "registrar",
+        "rescue",
         "rng",
         "tells_details",
         "timers",
@@ -67,6 +69,7 @@ class ProxyCore:
         self.out = out
         self.rng = rng
         self.legs: Legs | None = None  # None: this edge relays no media
+        self.rescue: Rescue | None = None  # None: calls end with their node
         self.tells_details = True  # whether anyone reads the Notes of level DEBUG
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
         self._attempts: dict[str, dict[Branch, None]] = {}

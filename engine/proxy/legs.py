@@ -13,15 +13,18 @@ from functools import partial
 
 from engine.boundary import Effect, Flow
 from engine.here import Here
-from engine.media.offer_answer import Carrier
+from engine.media.offer_answer import Carrier, Side
 from engine.media.profiles import Kind
-from engine.media.relay import Outcome, Passage, Peer, Relay, RelayedMedia
+from engine.media.relay import JoinedMedia, Outcome, Passage, Peer, Relay, RelayedMedia
 from engine.media.sdp.body import SdpBody, find_sdp
 from engine.nodes import Pool
 from engine.notes import MediaRefused
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
 from engine.timers import Timed, TimerQueue
+
+DialogKey = tuple[bytes, bytes]
+"""Call-ID and the callee's tag, as in ``engine.dialogs``."""
 
 Passed = Callable[[SipError | None, float], None]
 """What follows once a message can be sent on; or once it is known why it can't."""
@@ -34,11 +37,11 @@ _BROWSERS = ("ws", "wss")
 class Leg:
     """One passage. ``caller_tag`` tells the caller's messages from the callee's."""
 
-    __slots__ = ("_busy", "_legs", "_media", "_waiting", "began_at", "call_id", "caller_tag", "confirmed", "tags")
+    __slots__ = ("_busy", "_legs", "_waiting", "began_at", "call_id", "caller_tag", "confirmed", "media", "tags")
 
     def __init__(self, legs: Legs, media: RelayedMedia, request: Request, now: float) -> None:
         self._legs = legs
-        self._media: RelayedMedia | None = media
+        self.media: RelayedMedia | None = media
         self._busy = False
         self._waiting: deque[tuple[Message, Carrier, bytes, Passed]] = deque()
         self.call_id = request.call_id
@@ -76,7 +79,7 @@ class Leg:
         if self._busy:
             self._waiting.append((message, carrier, tag, then))
             return
-        media = self._media
+        media = self.media
         if media is None:  # released; what is late has no media any more
             then(None, now)
             return
@@ -134,7 +137,7 @@ class Leg:
 
     def let_go(self, now: float) -> None:
         """Give the media back."""
-        media, self._media = self._media, None
+        media, self.media = self.media, None
         if media is not None:
             media.release(now)
 
@@ -217,6 +220,22 @@ class Legs(Timed):
             leg.confirmed.discard(tag)
             if was_last:
                 self.release(leg, now)
+
+    def join(self, one: DialogKey, one_side: Side, other: DialogKey, other_side: Side, now: float) -> JoinedMedia:
+        """Let a side of one dialog and one of another hear each other, without what was between them.
+
+        Raises
+        ------
+        SipError
+            Where their media can't be joined.
+        """
+        first, second = self._by_dialog.get(one), self._by_dialog.get(other)
+        if first is None or second is None or first.media is None or second.media is None:
+            raise SipError("its media are not relayed here", 488)
+        joined = first.media.join(one_side, second.media, other_side, now)
+        for leg in (first, second):
+            self.release(leg, now)
+        return joined
 
     def release(self, leg: Leg, now: float) -> None:
         """Forget a leg, and give back what its media hold."""

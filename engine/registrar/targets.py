@@ -127,14 +127,24 @@ class Targets:
         """
         if request.count("via") != 1 or b"," in (request.get("via") or b""):
             return b""
-        key = self._key_on(flow, request)
+        key = self.key_on(flow, request)
         if key == NO_KEY and not flow.stream:
             value = next(iter(request.values("contact")), b"")
             if not value or not is_elsewhere(parse_name_addr(value, "Contact").uri, flow):
                 return b""
         return self._tokens.seal(FlowToken(key, flow, call=digest_of(request.call_id)))
 
-    def _key_on(self, flow: Flow, request: Request) -> bytes:
+    def way(self, key: bytes, flow: Flow) -> Flow:
+        """Where an agent is reached now: by its binding, else as it was.
+
+        Raises
+        ------
+        SipError
+            430 where its flow is gone.
+        """
+        return self._flow(self._bindings.get(key), FlowToken(key, flow))
+
+    def key_on(self, flow: Flow, request: Request) -> bytes:
         """The key of the caller's binding: the only one on this flow, else the one of the user in From."""
         bindings = self._bindings.on(flow)
         if len(bindings) > 1:

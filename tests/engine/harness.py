@@ -119,9 +119,9 @@ class World:
     def nodes(self) -> list[NodePeer]:
         return list(self._nodes.values())
 
-    def called(self) -> NodePeer:
-        """The node that was sent the latest INVITE."""
-        flows = [wire.flow for wire in self.sent if wire.is_request and wire.method == "INVITE"]
+    def called(self, method: str = "INVITE") -> NodePeer:
+        """The node that was sent the latest INVITE, or request of another method."""
+        flows = [wire.flow for wire in self.sent if wire.is_request and wire.method == method]
         return next(each for flow in reversed(flows) for each in self.nodes if each.flow == flow)
 
     def number(self) -> int:

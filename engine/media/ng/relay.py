@@ -24,7 +24,7 @@ from engine.media.ng.servers import NgServer, NgServers
 from engine.media.ng.settings import NgConfig
 from engine.media.ng.wire import NgMessage
 from engine.media.offer_answer import Carrier, Side
-from engine.media.relay import Passage, Peer, Then
+from engine.media.relay import JoinedMedia, Passage, Peer, RelayedMedia, Then
 from engine.media.rules import MediaInput
 from engine.media.sdp.description import parse
 from engine.notes import DescriptionForgiven, MediaMoved
@@ -219,6 +219,9 @@ class NgMedia:
             return
         if self.call.ended(carrier, tag) and self.server is not None and self.stands:
             self.tell(deque(self.call.agreement(tag)), now)
+
+    def join(self, side: Side, other: RelayedMedia, other_side: Side, now: float) -> JoinedMedia:
+        raise SipError("an rtpengine cannot join two calls under way", 501)
 
     def release(self, now: float) -> None:
         self._over = True

@@ -10,7 +10,7 @@ from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction
 from engine.sip.transactions.transaction import cancel_of
 from engine.ua.dialog import Dialog
-from engine.ua.parts import EMPTY
+from engine.ua.parts import EMPTY, Block
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.causes import Cause, cause_of
 from sim.agents.freeswitch.leg import OVER, SETTING_UP, UP, Leg
@@ -38,8 +38,19 @@ class CalleeLeg(Leg):
         self._proceeding = False
         self._cancelling: Cause | None = None  # why, where the CANCEL waits for a provisional response
 
-    def begin(self, caller_id: bytes, party_line: bytes, max_forwards: int, offer: bytes, now: float) -> None:
-        """Send the INVITE; ``caller_id`` is From without its tag, ``offer`` our session description."""
+    def begin(
+        self,
+        caller_id: bytes,
+        party_line: bytes,
+        max_forwards: int,
+        offer: bytes,
+        now: float,
+        copied: Block = EMPTY,
+    ) -> None:
+        """Send the INVITE; ``caller_id`` is From without its tag, ``offer`` our session description.
+
+        ``copied`` are headers of the other leg's INVITE.
+        """
         node, target = self._node, self.target
         node.events.created(self, now)
         self._description = offer
@@ -54,10 +65,11 @@ class CalleeLeg(Leg):
             b"Call-ID: " + self.call_id,
             b"CSeq: %d INVITE" % node.next_number(),
             *headers.lines,
+            *copied.lines,
             party_line,
             b"Content-Length: %d" % len(offer),
         ]
-        names += [*headers.names, "remote-party-id", "content-length"]
+        names += [*headers.names, *copied.names, "remote-party-id", "content-length"]
         request = Request(b"INVITE", target.uri, names, lines, offer)
         node.timers.arm(self, now + node.config.bridge_timeout_s)
         self._invite = node.layer.send(request, target.flow, self, now)

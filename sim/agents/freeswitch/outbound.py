@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from engine.boundary import Flow
 from engine.sip.errors import SipError
+from engine.sip.message import Request
 from engine.sip.uri import parse_uri
-from engine.ua.parts import address_of
+from engine.ua.parts import Block, address_of
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.callee import CalleeLeg
 from sim.agents.freeswitch.caller import CallerLeg, caller_name
@@ -88,7 +89,19 @@ def bridge(node: Node, caller: CallerLeg, target: Target, now: float) -> None:
     display, uri = caller_name(caller, node.config.domain.encode(), place.host)
     port = node.media.next_port()
     offer = node.media.bridged_offer(caller.offer, place.media_host, port, target.webrtc)
-    leg.begin(b'"%b" <%b>' % (display, uri), party(display, uri, _SCREENED), max_forwards - 1, offer, now)
+    caller_id = b'"%b" <%b>' % (display, uri)
+    copied = _extensions(caller.transaction.request)
+    leg.begin(caller_id, party(display, uri, _SCREENED), max_forwards - 1, offer, now, copied)
+
+
+def _extensions(invite: Request) -> Block:
+    """Headers that begin with X-: they go into the other leg (``sip_copy_custom_headers``)."""
+    found = [
+        (name, line)
+        for name, line in zip(invite.names, invite.lines, strict=True)
+        if name.startswith("x-") and name != "x-fs-support"
+    ]
+    return Block([name for name, _ in found], [line for _, line in found])
 
 
 def originate(node: Node, user: str, now: float) -> Cause | None:

@@ -1,0 +1,82 @@
+"""Two agents whose calls ended at one node that is gone: an end of each call, which from now on hear each other.
+
+Neither agent notices: our ports, keys and names towards it stay as they are. What an agent offers from now on is
+answered in the name of the other one, from what that one has said last.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.media.call import Parted
+from engine.media.codecs import read_codecs, write_codecs
+from engine.media.offer_answer import OTHER, Side
+from engine.media.profiles import read_remote, write_local
+from engine.media.rules import MediaEffect
+from engine.media.sdp.description import parse
+from engine.media.sdp.errors import SdpError
+from engine.media.settings import MediaSettings
+from engine.media.stream import Stream
+from engine.media.streams import CallStreams
+
+# What an offer says of its own packets and is nothing that the answer should repeat.
+_OWN: Final = (b"ssrc", b"ssrc-group", b"msid", b"rid", b"simulcast", b"extmap", b"rtcp-fb")
+
+
+class JoinedCall(CallStreams):
+    """``one`` is the caller here and ``other`` the callee, whoever called.
+
+    Raises
+    ------
+    SdpError
+        488 where the two have no codec in common, and none to transcode with.
+    """
+
+    __slots__ = ("_halves", "_settings", "_told")
+
+    def __init__(self, call_id: str, one: Parted, other: Parted, settings: MediaSettings) -> None:
+        super().__init__(call_id)
+        self._settings = settings
+        self._streams[0] = Stream.joining(one.stream, one.side, other.stream, other.side)
+        sides: dict[Side, Parted] = {"caller": one, "callee": other}
+        self._halves = sides
+        self._told = {side: each.told for side, each in sides.items()}
+
+    def effects(self) -> list[MediaEffect]:
+        """What has to change in the data plane."""
+        return self._streams[0].effects(self.call_id)
+
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last."""
+        return self._told[side]
+
+    def answer(self, side: Side, text: bytes, now: float) -> tuple[bytes, list[MediaEffect]]:
+        """Answer an offer in the name of the other side.
+
+        Raises
+        ------
+        SdpError
+            400 or 488: the offer is to be refused so.
+        """
+        half, stream = self._halves[side], self._streams[0]
+        description = parse(text, self._settings.limits)
+        if half.place >= len(description.media) or description.media[half.place].rejected:
+            raise SdpError("the audio that was agreed is not offered", 488)
+        half.talk.offered(half.side, description)
+        out = description.copy()
+        for index, place in enumerate(out.media):
+            if index != half.place:
+                half.talk.answer_no(OTHER[half.side], index, place)
+        section, place = description.media[half.place], out.media[half.place]
+        remote = read_remote(description, section)
+        outcome = stream.renew(side, read_codecs(section))
+        end, far = stream.ends[side], stream.ends[OTHER[side]].remote
+        end.hear_offer(remote, now)
+        direction = remote.direction if far is None else far.direction.within(remote.direction)
+        local = end.answer(remote, direction)
+        place.drop(_OWN)
+        write_codecs(place, outcome.told)
+        write_local(place, local, remote.profile)
+        half.talk.finish(half.side, out, [local], half.party.host, feedback=False)
+        self._told[side] = bytes(out)
+        return self._told[side], self.effects()

@@ -1,0 +1,66 @@
+"""Dialogs through the edge: how it stays in their way, and what a rescue must hear of them (``engine.rescue``)."""
+
+from __future__ import annotations
+
+from engine.boundary import Flow
+from engine.nodes import Node
+from engine.proxy.core import ProxyCore
+from engine.registrar import Target
+from engine.sip.message import Request, Response
+from engine.sip.transactions import ServerTransaction
+
+
+def record_route(
+    core: ProxyCore, copy: Request, request: Request, came: Flow, goes: Flow, target: Target | None
+) -> None:
+    """Stay in the way of the dialog's requests; tokens name the flows of agents on either side.
+
+    ``copy`` of the ``request`` is about to be sent on.
+    """
+    targets = core.registrar.targets
+    caller = b"" if core.pool.at(came.peer) is not None else targets.way_back(request, came)
+    callee = b"" if target is None else targets.route_token(target, request.call_id)
+    core.here.record_route(copy, came.interface, goes.interface, caller, callee)
+
+
+def follow(
+    core: ProxyCore,
+    request: Request,
+    flow: Flow,
+    response: Response,
+    node: Node | None,
+    target: Target | None,
+    mark: bytes,
+    now: float,
+) -> None:
+    """A 2xx went back: it may have made a dialog with a node, or changed one.
+
+    The request came on ``flow``, and was answered by ``node``, or by the agent ``target``.
+    """
+    rescue = core.rescue
+    if rescue is None:
+        return
+    if request.to.tag:
+        rescue.answered(request, response, node is not None, now)
+    elif request.method == b"INVITE" and node is not None:
+        key = core.registrar.targets.key_on(flow, request)
+        rescue.begins(request, response, node.name, False, mark, key, flow, now)
+    elif request.method == b"INVITE" and target is not None and (caller := core.pool.at(flow.peer)) is not None:
+        rescue.begins(request, response, caller.name, True, mark, target.key, target.flow, now)
+
+
+def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -> bool:
+    """Whether the node died over a request within a dialog, and the dialog has been taken over."""
+    from_node = core.pool.at(transaction.flow.peer) is not None
+    return core.rescue is not None and core.rescue.takes(transaction, from_node, now)
+
+
+def end_dialog(core: ProxyCore, request: Request, why: str, now: float) -> None:
+    """The dialog of this request is over for all who follow it."""
+    dialog = core.dialogs.of(request)
+    if dialog is not None:
+        core.dialogs.end(dialog, now, why)
+    if core.rescue is not None:
+        core.rescue.over(request)
+    if core.legs is not None:
+        core.legs.dialog_over(request, now)

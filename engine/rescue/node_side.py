@@ -1,0 +1,178 @@
+"""The node's side of one dialog with an agent: what the edge must know to go on in the node's place."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple, TypeAlias
+
+from engine.boundary import Flow
+from engine.media.offer_answer import Side
+from engine.sip.errors import SipError
+from engine.sip.message import Message, Request, Response
+from engine.ua.dialog import Dialog
+from engine.ua.parts import contact_uri
+
+DialogKey: TypeAlias = tuple[bytes, bytes]
+"""Call-ID and the callee's tag, as in ``engine.dialogs``."""
+
+MARK_HEADER: Final = "x-siptwin-leg"
+"""Bears the mark of a caller's INVITE. FreeSWITCH copies headers that begin with X- into the INVITE of the leg
+that it bridges to (``sip_copy_custom_headers``), which so shows whose other half it is."""
+
+# Session-Expires = delta-seconds *(SEMI se-params); se-params = refresher-param ... (RFC 4028 §4)
+_SESSION_EXPIRES = re.compile(rb"([0-9]{1,9})[ \t]*(?:;.*?refresher[ \t]*=[ \t]*(uac|uas))?.*", re.IGNORECASE)
+
+
+class SessionInterval(NamedTuple):
+    """A session timer that was agreed (RFC 4028): the node refreshes, or the agent does."""
+
+    interval_s: int
+    by_node: bool
+    agreed_at: float
+
+    @property
+    def due_at(self) -> float:
+        """When to refresh the session, or else to end it, for the agent has not (§10)."""
+        wait_s = self.interval_s / 2 if self.by_node else self.interval_s - min(32.0, self.interval_s / 3)
+        return self.agreed_at + wait_s
+
+
+class NodeSide:
+    """``dialog`` is the node's half. ``agent_key`` names the agent's binding, where it has one, and ``agent_flow``
+    where it was reached when the dialog began."""
+
+    __slots__ = (
+        "agent_flow",
+        "agent_key",
+        "contact",
+        "dialog",
+        "interval",
+        "key",
+        "mark",
+        "node",
+        "node_calls",
+        "transferred",
+        "updates",
+    )
+
+    def __init__(
+        self,
+        key: DialogKey,
+        node: str,
+        mark: bytes,
+        dialog: Dialog,
+        contact: bytes,
+        agent_key: bytes,
+        agent_flow: Flow,
+    ) -> None:
+        self.key = key
+        self.node = node
+        self.mark = mark  # of the INVITE: given by us where the agent calls, copied by the node where it does
+        self.dialog = dialog
+        self.contact = contact  # of the node, as the agent knows it
+        self.agent_key = agent_key
+        self.agent_flow = agent_flow
+        self.interval: SessionInterval | None = None
+        self.node_calls = False
+        self.updates = False  # whether the agent allows UPDATE
+        self.transferred = False  # a REFER was accepted: who speaks with whom is not known any more
+
+    @classmethod
+    def of_callee(
+        cls,
+        invite: Request,
+        response: Response,
+        node: str,
+        mark: bytes,
+        agent_key: bytes,
+        flow: Flow,
+        now: float,
+    ) -> NodeSide:
+        """The agent called. ``invite`` as it came from it, ``response`` the node's 2xx.
+
+        Raises
+        ------
+        SipError
+            Where one has no Contact.
+        """
+        tag = response.to.tag
+        dialog = Dialog.of_callee(invite, tag, flow)
+        side = cls((invite.call_id, tag), node, mark, dialog, contact_uri(response), agent_key, flow)
+        side._learn(invite, response, now)
+        return side
+
+    @classmethod
+    def of_caller(
+        cls,
+        invite: Request,
+        response: Response,
+        node: str,
+        mark: bytes,
+        agent_key: bytes,
+        flow: Flow,
+        now: float,
+    ) -> NodeSide:
+        """The node called, and ``response`` is the agent's 2xx.
+
+        Raises
+        ------
+        SipError
+            Where one has no Contact.
+        """
+        dialog = Dialog.of_caller(response, flow)
+        side = cls((invite.call_id, response.to.tag), node, mark, dialog, contact_uri(invite), agent_key, flow)
+        side.node_calls = True
+        side._learn(response, response, now)
+        return side
+
+    def _learn(self, from_agent: Message, response: Response, now: float) -> None:
+        allowed = [method.strip().upper() for method in from_agent.values("allow")]
+        self.updates = b"UPDATE" in allowed
+        self.agree_interval(response, self.node_calls, now)
+
+    def agree_interval(self, response: Response, node_asked: bool, now: float) -> None:
+        """A 2xx to an INVITE or UPDATE says who refreshes the session, and how often."""
+        value = response.get("session-expires")
+        match = None if value is None else _SESSION_EXPIRES.fullmatch(value)
+        if match is None or int(match[1]) < 1:
+            self.interval = None
+            return
+        by_asker = (match[2] or b"uac").lower() == b"uac"
+        self.interval = SessionInterval(int(match[1]), by_asker == node_asked, now)
+
+    @property
+    def agent(self) -> Side:
+        """Which side of the call the agent is."""
+        return "callee" if self.node_calls else "caller"
+
+    # --- while the node lives
+
+    def passes(self, request: Request, from_node: bool) -> None:
+        """A request of the dialog goes by: its number counts, and its Contact may be new (§12.2)."""
+        number = request.cseq.number
+        dialog = self.dialog
+        if from_node:
+            dialog.local_number = max(dialog.local_number, number)
+            if request.method in (b"INVITE", b"UPDATE"):
+                self._node_moved(request)
+        else:
+            dialog.remote_number = max(dialog.remote_number, number)
+            if request.method in (b"INVITE", b"UPDATE"):
+                dialog.refresh_target(request)
+
+    def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
+        """A 2xx to a request that ``passes`` has seen goes by; ``from_node``: the node gave it."""
+        if request.method == b"REFER":
+            self.transferred = True
+        elif request.method in (b"INVITE", b"UPDATE"):
+            if from_node:
+                self._node_moved(response)
+            else:
+                self.dialog.refresh_target(response)
+            self.agree_interval(response, not from_node, now)
+
+    def _node_moved(self, message: Message) -> None:
+        try:
+            self.contact = contact_uri(message)
+        except SipError:
+            return  # it has none: the old one stays
