@@ -28,23 +28,36 @@ class Conversation:
     """A (1000) has called B (1001), who is registered; both legs are answered and acknowledged."""
 
     def __init__(
-        self, world: World, *, marked: bool = True, body: bytes = BARESIP, lines: tuple[str, ...] = ()
+        self,
+        world: World,
+        *,
+        marked: bool = True,
+        browser: bool = False,
+        body: bytes = BARESIP,
+        body_of_a: bytes | None = None,
+        lines: tuple[str, ...] = (),
+        agreed: str = "",
+        allow: str = "INVITE, ACK, BYE, CANCEL, UPDATE",
     ) -> None:
+        """``agreed`` is a header of the node's 2xx to A, who allows the methods of ``allow``."""
         self.world = world
-        self.a = world.peer(*ONE)
+        self.a = world.peer(ONE[0], 50_000, "wss", stream=7) if browser else world.peer(*ONE)
+        if browser:
+            self.a.opens()
         self.b = world.peer(*OTHER)
         registers(self.b, user="1001")
         contact = stored(world.called("REGISTER"))
-        self.call = self.a.invite(f"sip:1001@{EDGE}", *lines, body=body)
+        body_of_a = body if body_of_a is None else body_of_a
+        self.call = self.a.invite(f"sip:1001@{EDGE}", f"Allow: {allow}", *lines, body=body_of_a)
         self.node: NodePeer = world.called()
         self.asked = self.node.got("INVITE")[-1]
         copied = (f"X-Siptwin-Leg: {self.asked[MARK]}",) if marked else ()
-        self.leg = Exchange(self.node, "INVITE", contact, *copied, body=NODE)
+        self.leg = Exchange(self.node, "INVITE", contact, *copied, body=NODE if body else b"")
         self.leg.send()
         self.invited: Wire = self.b.got("INVITE")[-1]
         self.b.replies(self.invited, 200, tag=self.b.tag_for(self.invited), body=body)
         self.leg.ack()
-        self.node.answer(200, body=NODE)
+        self.node.answer(200, agreed, body=NODE if body else b"")
         self.call.ack()
 
     @property
