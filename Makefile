@@ -75,7 +75,10 @@ endef
 PEERS := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/siptwin/peers
 NPM_PEERS := jssip@3.13.8 sip.js@0.21.2 playwright-core@1.65.1 esbuild@0.28.2
 
-peers: $(PEERS)/sipjs.js
+# OpenSIPS' own command line, in an environment of its own: nothing here imports it.
+OPENSIPS_CLI := opensipscli==0.4.1
+
+peers: $(PEERS)/sipjs.js $(PEERS)/opensips/bin/opensips-cli
 	$(call debian,sipp,sip-tester,tests that need SIPp will be skipped)
 	$(call debian,nft,nftables,tests against the kernel as a NAT will be skipped)
 	$(call debian,ip,iproute2,tests against the kernel as a NAT will be skipped)
@@ -92,6 +95,11 @@ $(PEERS)/sipjs.js:
 	  && node_modules/.bin/esbuild node_modules/sip.js/lib/index.js --bundle --format=iife --global-name=SIP \
 	     --log-level=error --outfile=$(@F) || echo 'no JsSIP, no SIP.js: tests with a real browser will be skipped' >&2; \
 	else echo 'npm not found: tests with a real browser will be skipped (Debian: apt-get install npm)' >&2; fi
+
+$(PEERS)/opensips/bin/opensips-cli:
+	@echo 'installing $(OPENSIPS_CLI)'; $(PYTHON) -m venv $(PEERS)/opensips \
+	  && $(PEERS)/opensips/bin/python -m pip install $(QUIET) $(OPENSIPS_CLI) \
+	  || echo 'no opensips-cli: tests with it will be skipped' >&2
 
 bench-peers: peers
 	$(call debian,kamailio,kamailio,there is nothing to measure against)

@@ -217,6 +217,20 @@ class NodeOrder(NamedTuple):
     order: Literal["drain", "resume", "disable", "enable"]
 
 
+class CallOrder(NamedTuple):
+    """An operator's order to ``end`` a call: its node, where it has an event socket, hangs up both legs."""
+
+    call_id: str
+    order: Literal["end"]
+
+
+class RegistrationOrder(NamedTuple):
+    """An operator's order to ``kick`` a user: its contacts are forgotten, and connections of its own closed."""
+
+    aor: str
+    order: Literal["kick"]
+
+
 class Drain(NamedTuple):
     """The whole machine is to take no new work and finish what it has (SIGTERM, ``siptwin`` orders)."""
 
@@ -248,7 +262,8 @@ class Committed(NamedTuple):
 
 Input: TypeAlias = (
     "Datagram | StreamOpened | StreamData | StreamClosed | Pong | Unreachable"
-    " | NodeOrder | Drain | AgentOrder | Reconfigure | Loaded | Committed | MediaInput"
+    " | NodeOrder | CallOrder | RegistrationOrder | Drain | AgentOrder | Reconfigure | Loaded | Committed"
+    " | MediaInput"
 )
 
 

@@ -229,6 +229,26 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig:
+    """Where operators' tools reach the edge over TCP: HTTP, with a token that the host finds where it is said."""
+
+    host: str = "127.0.0.1"  # who opens it to a network puts TLS before it
+    port: int = 8080
+    token_env: str | None = None
+    token_file: str | None = None
+    token: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthConfig:
+    """Where load balancers ask whether the edge takes new calls, without a token."""
+
+    host: str
+    http_port: int | None = None  # GET /health: 200 or 503
+    tcp_port: int | None = None  # a connection is accepted, or refused while the edge drains
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """Which policy routes, and its options (keyword arguments of its class).
 
@@ -258,6 +278,8 @@ class EdgeConfig:
     relay: RelayConfig | None = None  # None: media go past this edge
     store: StoreConfig = field(default_factory=StoreConfig)
     rescue: RescueConfig = field(default_factory=RescueConfig)
+    api: ApiConfig | None = None  # None: the control socket alone
+    health: HealthConfig | None = None
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from engine import snapshots
 from engine.boundary import (
+    CallOrder,
     Committed,
     Datagram,
     Drain,
@@ -20,6 +22,7 @@ from engine.boundary import (
     NodeOrder,
     Pong,
     Reconfigure,
+    RegistrationOrder,
     Send,
     StreamClosed,
     StreamData,
@@ -54,6 +57,7 @@ from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import TransactionLayer
 from engine.sip.validate import validate_request, validate_response
+from engine.snapshots import CallSnapshot, RegistrationSnapshot
 from engine.streams import Streams
 from engine.stun import LAST_FIRST_OCTET, StunError, is_stun, stun_answer
 from engine.tally import Tally
@@ -198,6 +202,13 @@ class Edge:
             self._records.committed(event.ticket, now)
         elif isinstance(event, Loaded):
             self._memory.restore(event.records, now)
+        elif isinstance(event, CallOrder):
+            for call in self.calls(now):
+                if call.call_id == event.call_id:
+                    self.events.end_call(call.node, call.call_id)
+        elif isinstance(event, RegistrationOrder):
+            for flow in self._registrar.kick(event.aor.encode(), now):
+                self._streams.close(flow, "its user was kicked", now)
         elif isinstance(event, Drain):
             self._admission.draining = True
         elif isinstance(event, Reconfigure) and isinstance(event.settings, EdgeSettings):
@@ -399,6 +410,19 @@ class Edge:
         """Dialogs in which the edge stands in for a node that is gone."""
         return 0 if self._core.rescue is None else self._core.rescue.rescued
 
+    @property
+    def draining(self) -> bool:
+        """Whether no new work is taken."""
+        return self._admission.draining
+
+    def calls(self, now: float) -> Iterator[CallSnapshot]:
+        """The calls that stand."""
+        return snapshots.calls(self._dialogs, self.events, now)
+
+    def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]:
+        """The contacts of one user, or of all."""
+        return snapshots.registrations(self._registrar.bindings, aor, now)
+
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)
 
@@ -412,7 +436,7 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "timers", "domains", "dialog_lifetime_s", "store"):
+    for name in ("name", "timers", "domains", "dialog_lifetime_s", "store", "api", "health"):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
     if _but_servers(before.relay) != _but_servers(after.relay):

@@ -56,7 +56,10 @@ def with_secrets(config: EdgeConfig) -> EdgeConfig:
     InputError
         If a variable is not set, or a file cannot be read.
     """
-    return replace(config, nodes=tuple(_with_password(node) for node in config.nodes))
+    api = config.api
+    if api is not None and (token := read_secret("api", api.token_env, api.token_file)) is not None:
+        api = replace(api, token=token)
+    return replace(config, nodes=tuple(_with_password(node) for node in config.nodes), api=api)
 
 
 def _with_password(node: NodeConfig) -> NodeConfig:

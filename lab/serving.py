@@ -8,20 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic, time
+from typing import Any
+
+from pydantic import ValidationError
 
 from engine.boundary import Interface, Level, Machine, Note, Reconfigure
-from engine.config import EdgeConfig
+from engine.config import ApiConfig, EdgeConfig, HealthConfig
 from engine.edge import Edge, EdgeSettings, needs_restart
 from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.serve import serve
+from engine.live.source import Change
 from engine.live.store import Store
 from engine.policies import load_policy
+from engine.policy import Policy
 from lab.databases import open_database
 from lab.deployment import with_addresses, with_policy, with_secrets
 from lab.errors import InputError
 from topologies import Topology, load
 from topologies.errors import did_you_mean
+from topologies.nodes import Node
 
 
 class Serving:
@@ -51,6 +57,8 @@ class Serving:
         self._policy = policy
         self._notes_from = notes_from
         self._config: EdgeConfig | None = None
+        self._routes: Policy | None = None
+        self.fingerprint = ""
         self._secret: str | None = None  # of the flow tokens, as the store keeps it
         self._bound: tuple[Interface, ...] = ()
         self.store: Store | None = None
@@ -76,7 +84,7 @@ class Serving:
         """The edge's maker and its interfaces, for `engine.live.serve.serve`."""
         topology = self._topology()
         config, policy = self._settings(topology)
-        self._config = config
+        self._config, self._routes, self.fingerprint = config, policy, topology.fingerprint()
         if config.store.database is not None:
             self.store = Store(open_database(topology, config.store.database), config.store, config.name)
             self._secret = self.store.open() or None
@@ -95,7 +103,24 @@ class Serving:
             return config
         return replace(config, registrar=replace(config.registrar, secret=self._secret))
 
-    def reload(self) -> tuple[Reconfigure, Sequence[Interface]]:
+    # --- engine.live.source.Source
+
+    @property
+    def edge(self) -> str:
+        """The edge's name."""
+        return self._config.name if self._config is not None else ""
+
+    @property
+    def api(self) -> ApiConfig | None:
+        """Where its API is."""
+        return self._config.api if self._config is not None else None
+
+    @property
+    def health(self) -> HealthConfig | None:
+        """Where its health is told."""
+        return self._config.health if self._config is not None else None
+
+    def reload(self) -> Change:
         """The settings and interfaces as the file has them now.
 
         Raises
@@ -103,13 +128,41 @@ class Serving:
         TopologyError, PolicyError, InputError
             With what is wrong, or what cannot change while the edge runs.
         """
-        config, policy = self.read()
+        topology = self._topology()
+        config, policy = self._settings(topology)
         if self._config is not None and (reason := needs_restart(self._config, config)):
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
-        self._config = config
-        return Reconfigure(EdgeSettings(replace(config, interfaces=self._bound), policy)), config.host_interfaces
+        self.fingerprint = topology.fingerprint()
+        return self._change(config, policy)
+
+    def add_node(self, node: Mapping[str, Any]) -> Change:
+        """The settings in force with one node more, which the next reload forgets.
+
+        Raises
+        ------
+        InputError
+            If it cannot be reached from here.
+        """
+        assert self._config is not None
+        assert self._routes is not None
+        fields = dict(node)
+        name = fields.pop("name")
+        try:
+            added = Node.model_validate(fields).to_engine(name)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            raise InputError(f"node {name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        fitting = [each.name for each in self._config.interfaces if each.transport == added.transport]
+        if added.interface not in (None, *fitting) or not fitting:
+            known = ", ".join(fitting) or "none"
+            raise InputError(f"node {name}: no {added.transport} interface {added.interface} - there are {known}")
+        config = replace(self._config, nodes=(*self._config.nodes, added))
+        return self._change(with_addresses(config), self._routes)
+
+    def _change(self, config: EdgeConfig, policy: Policy) -> Change:
+        self._config, self._routes = config, policy
         settings = EdgeSettings(replace(self._with_secret(config), interfaces=self._bound), policy)
-        return Reconfigure(settings), config.interfaces
+        return Reconfigure(settings), config.host_interfaces
 
 
 def pick_edge(topology: Topology, name: str | None) -> str:
@@ -141,7 +194,7 @@ async def serve_edge(
     built = serving.build()
     await serve(
         lambda: built,
-        serving.reload,
+        serving,
         on_note=on_note,
         control_path=control_path,
         grace_s=grace_s,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
 from engine.config import (
+    ApiConfig,
     EdgeConfig,
+    HealthConfig,
     KeepAliveConfig,
     LimitsConfig,
     PassiveConfig,
@@ -182,6 +186,27 @@ Store = Annotated[
 ]
 
 
+Api = Annotated[
+    ApiConfig,
+    Mirror(
+        host=Field(min_length=1, description="IP address to listen on; what is not loopback needs TLS before it."),
+        port=Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one."),
+        token_env=Field(description="Environment variable that holds the token."),
+        token_file=Field(description="File that holds the token; the path counts from the topology's file."),
+        token=Field(min_length=16, description="The token in clear: for tests alone."),
+    ),
+]
+
+Health = Annotated[
+    HealthConfig,
+    Mirror(
+        host=Field(min_length=1, description="IP address at which load balancers ask."),
+        http_port=Field(ge=0, le=65535, description="Port of GET /health, which says 200 or 503; default: none."),
+        tcp_port=Field(ge=0, le=65535, description="Port that accepts connections until the edge drains."),
+    ),
+]
+
+
 class Edge(Section):
     """One siptwin process."""
 
@@ -207,6 +232,10 @@ class Edge(Section):
     )
     store: Store = Field(default=StoreConfig(), description="What outlives the process: a database, or settings.")
     rescue: Rescue = Field(default=RescueConfig(), description="What becomes of calls whose node dies.")
+    api: Api | None = Field(
+        default=None, description="HTTP for operators' tools over TCP; without it there is the control socket."
+    )
+    health: Health | None = Field(default=None, description="Health checks of load balancers, without a token.")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     min_session_expires_s: int = Field(
         default=default_of(EdgeConfig, "min_session_expires_s"),
@@ -217,3 +246,10 @@ class Edge(Section):
         default=default_of(EdgeConfig, "dialog_lifetime_s"),
         description="A dialog whose BYE was lost ends so late.",
     )
+
+    def api_from(self, base: Path | None) -> ApiConfig | None:
+        """The API's settings; relative paths count from ``base``."""
+        api = self.api
+        if api is None or base is None or api.token_file is None:
+            return api
+        return replace(api, token_file=str(base / api.token_file))

@@ -94,6 +94,8 @@ class Topology(Section):
             rescue=edge.rescue,
             relay=None if edge.relay is None else edge.relay.to_engine(edge.interfaces),
             store=edge.store,
+            api=edge.api_from(self._base),
+            health=edge.health,
             domains=edge.domains,
             min_session_expires_s=edge.min_session_expires_s,
             dialog_lifetime_s=edge.dialog_lifetime_s,

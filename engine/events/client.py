@@ -111,14 +111,10 @@ class Client(Timed):
         elif self.state != STOPPED:
             self._lost("no answer in time", now)
 
-    def kill(self, uuid: str) -> str:
-        """Order the node to end this channel, and with it the call; why that cannot be done, "" where it is."""
-        if self.state != WATCHING:
-            return f"the event socket of {self.node.name} is not connected"
-        if _UUID.fullmatch(uuid) is None or len(self._answers) >= _COMMANDS_MAX:
-            return f"{self.node.name} cannot be asked now"
-        self._ask(b"api uuid_kill " + uuid.encode(), self._ignored)
-        return ""
+    def kill(self, uuid: str) -> None:
+        """Order the node to end this channel, and with it the call."""
+        if self.state == WATCHING and _UUID.fullmatch(uuid) and len(self._answers) < _COMMANDS_MAX:
+            self._ask(b"api uuid_kill " + uuid.encode(), self._ignored)
 
     # --- what happens to the connection
 

@@ -68,13 +68,12 @@ class NodeEvents:
         client = self._clients.get(node)
         return client.calls if client is not None else None
 
-    def kill(self, node: str, call_id: str) -> str:
-        """Order a node to end a call; why that cannot be done, "" where it is."""
+    def end_call(self, node: str, call_id: str) -> None:
+        """Order a node to end a call, if it can be told and knows it."""
         client = self._clients.get(node)
-        if client is None:
-            return f"{node} has no event socket: give it events: in the topology"
-        leg = client.calls.of_call(call_id)
-        return client.kill(leg.uuid) if leg is not None else f"{node} knows no such call"
+        leg = client.calls.of_call(call_id) if client is not None else None
+        if client is not None and leg is not None:
+            client.kill(leg.uuid)
 
     # --- what happens
 

@@ -1,4 +1,4 @@
-"""Serves one machine until it is told to stop: signals, reload, systemd, control socket."""
+"""Serves one machine until it is told to stop: signals, reload, systemd, API."""
 
 from __future__ import annotations
 
@@ -7,16 +7,19 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
-from engine.boundary import Drain, Interface, Machine, Note, Reconfigure
-from engine.live.control import ControlServer
+from engine.boundary import Drain, Interface, Machine, Note
+from engine.live.api.server import ApiServer
+from engine.live.api.service import Service as Api
 from engine.live.errors import LiveError, endpoint
 from engine.live.host import LiveHost, MachineFactory
 from engine.live.notes import CertificateLoaded, DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.notify import notify, notify_reloading
 from engine.live.settings import LiveSettings
+from engine.live.source import Change, Source
 from engine.live.store.store import Store
+from engine.live.tally import CallBook, Counters
 from engine.live.tls import Stamp, Tls, read_tls, stamp_of
 
 _IDLE_POLL_S = 0.05
@@ -33,7 +36,7 @@ class Drainable(Protocol):
 
 async def serve(
     build: Callable[[], tuple[Machine | MachineFactory, Sequence[Interface]]],
-    reload: Callable[[], tuple[Reconfigure, Sequence[Interface]]],
+    source: Source,
     *,
     on_note: Callable[[Note, float], None],
     control_path: Path | None = None,
@@ -47,50 +50,58 @@ async def serve(
     ----------
     build
         Makes the machine and names its interfaces; what it raises is raised.
-    reload
-        Makes the new settings on SIGHUP, in a thread, since it reads files. What it raises is told as a
-        ``ReloadFailed`` note and changes nothing. Of the interfaces only certificates and origins may differ: all
-        else needs a restart, and ``reload`` is to say so. Certificates are read anew also when their files change.
+    source
+        Makes the new settings on SIGHUP or by an operator's order, in a thread, since it reads files. What it
+        raises is told as a ``ReloadFailed`` note and changes nothing. Of the interfaces only certificates and
+        origins may differ: all else needs a restart, and ``reload`` is to say so. Certificates are read anew also
+        when their files change. It also says where the API and health checks are.
     control_path
-        The control socket, None for none.
+        The Unix socket of the API, None for none.
     grace_s
         How long to wait, at most, after the first signal. A second one ends at once.
-
     store
         Keeps the machine's records, opened; None where nothing is kept.
 
     Raises
     ------
     LiveError
-        An interface or the control socket cannot be opened, or a certificate not be read.
+        An interface, the control socket or the API cannot be opened, or a certificate not be read.
     """
     machine, interfaces = build()
     keep = store.put if store else None
-    host = LiveHost(machine, interfaces, on_note=on_note, settings=settings, keep=keep)
+    counters, book = Counters(), CallBook()
+
+    def tell(note: Note, now: float) -> None:
+        counters(note, now)
+        book(note, now)
+        on_note(note, now)
+
+    host = LiveHost(machine, interfaces, on_note=tell, settings=settings, keep=keep)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (*_ENDS, signal.SIGHUP):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    control = ControlServer(host, control_path) if control_path else None
+    api: ApiServer | None = None
     try:
         await host.start()
         if store:
-            store.attach(host.deliver, on_note)
-        if control:
-            await control.start()
-        service = _Service(host, signals, on_note)
+            store.attach(host.deliver, tell)
+        service = _Service(host, signals, source, tell)
+        api = ApiServer(Api(host, service, source, counters, book))
+        await api.start(control_path, source.api, source.health)
         service.tell_started(control_path)
         watch = loop.create_task(service.watch_certificates((settings or LiveSettings()).certificate_look_s))
         try:
-            await service.wait_for_end(reload)
+            await service.wait_for_end()
+            api.drain()
             await service.drain(grace_s)
         finally:
             watch.cancel()
     finally:
         for number in (*_ENDS, signal.SIGHUP):
             loop.remove_signal_handler(number)
-        if control:
-            await control.stop()
+        if api:
+            await api.stop()
         if store:
             await store.stop()
         await host.stop()
@@ -98,11 +109,17 @@ async def serve(
 
 class _Service:
     def __init__(
-        self, host: LiveHost, signals: asyncio.Queue[signal.Signals], on_note: Callable[[Note, float], None]
+        self,
+        host: LiveHost,
+        signals: asyncio.Queue[signal.Signals],
+        source: Source,
+        on_note: Callable[[Note, float], None],
     ) -> None:
         self._host = host
         self._signals = signals
+        self._source = source
         self._on_note = on_note
+        self._changing = asyncio.Lock()
         self._last_signal = ""
         self._loaded = {each.name: stamp_of(each) for each in host.interfaces.values() if each.secure}
         self._tried = dict(self._loaded)
@@ -113,7 +130,7 @@ class _Service:
         self._tell(ServeStarted(where, str(control_path or "")))
         notify("READY=1", f"STATUS=serving {', '.join(where)}")
 
-    async def wait_for_end(self, reload: Callable[[], tuple[Reconfigure, Sequence[Interface]]]) -> None:
+    async def wait_for_end(self) -> None:
         """Reload on each SIGHUP until an ending signal comes."""
         while True:
             number = await self._signals.get()
@@ -121,15 +138,29 @@ class _Service:
                 self._last_signal = number.name
                 return
             notify_reloading()
-            try:
-                change, interfaces = await asyncio.to_thread(reload)
-                tls = await asyncio.to_thread(read_tls, interfaces)
-            except Exception as error:  # whatever is wrong with the new file must not end the service
-                self._tell(ReloadFailed(str(error) or type(error).__name__))
-            else:
-                self._renew(interfaces, tls)
-                self._host.deliver(change)
+            await self.reload()
             notify("READY=1")
+
+    async def reload(self) -> str:
+        """Take over the settings as they are written now; why they cannot be used, "" where they can."""
+        return await self._change(self._source.reload)
+
+    async def add_node(self, node: Mapping[str, Any]) -> str:
+        """Take a node into the settings in force; why that cannot be done, "" where it can."""
+        return await self._change(lambda: self._source.add_node(node))
+
+    async def _change(self, make: Callable[[], Change]) -> str:
+        async with self._changing:
+            try:
+                change, interfaces = await asyncio.to_thread(make)
+                tls = await asyncio.to_thread(read_tls, interfaces)
+            except Exception as error:  # whatever is wrong with the new settings must not end the service
+                why = str(error) or type(error).__name__
+                self._tell(ReloadFailed(why))
+                return why
+            self._renew(interfaces, tls)
+            self._host.deliver(change)
+            return ""
 
     async def watch_certificates(self, look_s: float) -> None:
         """Read certificates anew when their files have changed and then stayed so for one look.

@@ -65,6 +65,8 @@ class CallAnswered(Note):
     status: int
     attempts: int
     setup_s: float
+    caller: str = ""  # URIs of From and To, of an INVITE
+    callee: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class CallFailed(Note):
     reason: str
     attempts: int
     elapsed_s: float
+    caller: str = ""  # as in CallAnswered
+    callee: str = ""
 
 
 @dataclass(frozen=True, slots=True)

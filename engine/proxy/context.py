@@ -9,8 +9,9 @@ from types import CoroutineType
 
 from engine.boundary import Flow, RecordKind
 from engine.nodes import Node, Pool
-from engine.notes import CallAnswered, CallFailed, DecisionTaken, MessageDropped, PolicyFailed
+from engine.notes import DecisionTaken, MessageDropped, PolicyFailed
 from engine.policy import Answer, Attempt, Call, Pause, Waiting
+from engine.proxy import told
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
@@ -345,17 +346,10 @@ class ResponseContext(Timed):
             return True
         self.final_sent = True
         name = node.name if node is not None else ""
-        method = self.request.method
         if self.by_policy:
+            setup_s = now - self._started_at
             core.out.append(
-                CallAnswered(
-                    self.call_id,
-                    method.decode("ascii"),
-                    name,
-                    response.status,
-                    self._attempts,
-                    now - self._started_at,
-                )
+                told.answered(self.request, self.call_id, name, response.status, self._attempts, setup_s)
             )
         self._cancel_others(branch, now)
         self._advance(Answer(response.status, name), now)
@@ -456,11 +450,9 @@ class ResponseContext(Timed):
 
     def _told(self, status: int, reason: bytes) -> None:
         if self.by_policy:
-            text = reason.decode("utf-8", "replace")
             elapsed_s = self._now - self._started_at
-            method = self.request.method.decode("ascii")
             self.core.out.append(
-                CallFailed(self.call_id, method, self._last_node, status, text, self._attempts, elapsed_s)
+                told.failed(self.request, self.call_id, self._last_node, status, reason, self._attempts, elapsed_s)
             )
 
     def _end(self, now: float) -> None:

@@ -210,6 +210,16 @@ class Registrar:
         """An agent gives no sign of life."""
         self.bindings.remove(binding, reason, now)
 
+    def kick(self, aor: bytes, now: float) -> list[Flow]:
+        """Forget a user's contacts, by an operator's order; the connections that lead to nobody any more."""
+        flows = []
+        for binding in self.bindings.of(aor):
+            flow = binding.flow
+            self.bindings.remove(binding, "by order", now)
+            if flow is not None and flow.stream and not self.bindings.on(flow):
+                flows.append(flow)
+        return flows
+
     def _lost(self, binding: Binding, why: str, now: float) -> None:
         if self._config.on_flow_lost == "remove":
             self.bindings.remove(binding, why, now)

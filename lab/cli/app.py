@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from lab.cli.calls import calls
 from lab.cli.certificate import certificate
 from lab.cli.check import check
 from lab.cli.db import db
@@ -14,6 +15,7 @@ from lab.cli.errors import OneLineErrors
 from lab.cli.nodes import nodes
 from lab.cli.notebooks import lab
 from lab.cli.plan import plan
+from lab.cli.registrations import registrations
 from lab.cli.rehearse import rehearse
 from lab.cli.serve import serve
 from lab.cli.simulate import simulate
@@ -59,4 +61,6 @@ app.command()(plan)
 app.command()(designs)
 app.command()(lab)
 app.add_typer(nodes, name="nodes")
+app.add_typer(calls, name="calls")
+app.add_typer(registrations, name="registrations")
 app.add_typer(db, name="db")

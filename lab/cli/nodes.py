@@ -9,7 +9,8 @@ from typing import Annotated, Any, Final, TypeAlias
 
 import typer
 
-from lab.cli.options import Control, Json
+from lab.cli.options import Api, Control, Json, Token
+from lab.cli.running import client
 
 nodes = typer.Typer(
     no_args_is_help=True,
@@ -28,23 +29,21 @@ _STYLES: Final = {
 
 
 @nodes.command("list")
-def list_nodes(control: Control = None, as_json: Json = False) -> None:
+def list_nodes(control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False) -> None:
     """Show each node's state, channels in use and history.
 
     Example:
 
         siptwin nodes list --json | jq '.[] | select(.state != "active") | .name'
     """
-    from engine.live.control import ControlClient
-
-    _show(ControlClient(control).nodes(), as_json=as_json)
+    _show(client(control, api, token_file).get("v1", "nodes"), as_json=as_json)
 
 
-def _order(order: str) -> Callable[[str, Path | None, bool], None]:
-    def give(node: NodeName, control: Control = None, as_json: Json = False) -> None:
-        from engine.live.control import ControlClient
-
-        _show([ControlClient(control).order(node, order)], as_json=as_json)
+def _order(order: str) -> Callable[[str, Path | None, str | None, Path | None, bool], None]:
+    def give(
+        node: NodeName, control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False
+    ) -> None:
+        _show([client(control, api, token_file).post("v1", "nodes", node, order)], as_json=as_json)
 
     return give
 
@@ -56,6 +55,51 @@ for _name, _help in (
     ("enable", "Take a disabled node back into service once it answers a probe."),
 ):
     nodes.command(_name, help=_help)(_order(_name))
+
+
+@nodes.command("add")
+def add(
+    node: NodeName,
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Its IP address or name.")],
+    port: Annotated[int, typer.Option(help="Its SIP port.")] = 5060,
+    group: Annotated[list[str] | None, typer.Option(help="Its group, fs by default; can be repeated.")] = None,
+    resources: Annotated[str, typer.Option(help="Its channels, as pstn=500;conf=100.")] = "",
+    interface: Annotated[str | None, typer.Option(help="The edge's interface that faces it.")] = None,
+    control: Control = None,
+    api: Api = None,
+    token_file: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Add a node until the next reload: to keep it, write it into the topology as well.
+
+    Example:
+
+        siptwin nodes add FS3 10.0.0.13 --resources pstn=500 --interface inside
+    """
+    from lab.errors import InputError
+    from topologies.base import pairs
+    from topologies.errors import RefusedError
+
+    try:
+        channels = pairs(resources, remedy="write it as pstn=500;conf=100")
+    except RefusedError as error:
+        raise InputError(str(error)) from None
+    body = {
+        "name": node,
+        "host": host,
+        "port": port,
+        "groups": group or ["fs"],
+        "resources": channels,
+        "interface": interface,
+    }
+    _show([client(control, api, token_file).post("v1", "nodes", body=body)], as_json=as_json)
+
+
+@nodes.command("reload")
+def reload(control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False) -> None:
+    """Read the topology anew, as SIGHUP does: all of it is taken over, or nothing, with the reason."""
+    version = client(control, api, token_file).post("v1", "reload")
+    typer.echo(json.dumps(version, indent=2) if as_json else f"configuration {version['configuration'][:12]}")
 
 
 def _show(snapshots: Sequence[dict[str, Any]], *, as_json: bool) -> None:

@@ -57,6 +57,21 @@ Format: TypeAlias = Annotated[TableFormat, typer.Option("--format", help="Format
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 NoPictures: TypeAlias = Annotated[bool, typer.Option("--no-pictures", help="Write no pictures.")]
 Log: TypeAlias = Annotated[bool, typer.Option("--log", help="Write every fact to stderr as it happens.")]
+Api: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--api",
+        metavar="URL",
+        envvar="SIPTWIN_API",
+        help="API of the running `siptwin serve`, http://HOST:PORT, instead of its control socket.",
+    ),
+]
+Token: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file", metavar="PATH", help="File with the API's token; default: the variable SIPTWIN_TOKEN."
+    ),
+]
 Control: TypeAlias = Annotated[
     Path | None,
     typer.Option("--control", metavar="PATH", help="Control socket of the running `siptwin serve`."),

@@ -16,15 +16,29 @@ from live_machines import HOST, Echo, closed_port, in_loop, interface, until
 
 from engine.boundary import Drain, Interface, Note, Reconfigure
 from engine.live import LiveError
-from engine.live.control import ControlClient
+from engine.live.api import ApiClient
 from engine.live.notes import DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.serve import serve
+from engine.live.source import Fixed
 
 
 class Worker(Echo):
     """Busy until the test says otherwise."""
 
     idle = False
+
+
+class Reloads(Fixed):
+    """What the test lets the next reloads bring."""
+
+    def __init__(self, served: Served) -> None:
+        self._served = served
+
+    def reload(self) -> tuple[Reconfigure, list[Interface]]:
+        reload = self._served.reloads.pop(0)
+        if isinstance(reload, Exception):
+            raise reload
+        return reload, self._served.interfaces
 
 
 class Served:
@@ -38,17 +52,11 @@ class Served:
         self.task = asyncio.create_task(
             serve(
                 lambda: (self.machine, self.interfaces),
-                self._reload,
+                Reloads(self),
                 on_note=lambda note, now: self.notes.append(note),
                 **options,
             )
         )
-
-    def _reload(self) -> tuple[Reconfigure, list[Interface]]:
-        reload = self.reloads.pop(0)
-        if isinstance(reload, Exception):
-            raise reload
-        return reload, self.interfaces
 
     async def ready(self) -> None:
         await until(lambda: self.told(ServeStarted))
@@ -136,7 +144,7 @@ def test_the_control_socket_answers_while_it_serves(tmp_path: Path) -> None:
     async def scenario() -> None:
         served = Served(control_path=tmp_path / "c.sock")
         await served.ready()
-        (stats,) = await asyncio.to_thread(ControlClient(tmp_path / "c.sock").stats)
+        (stats,) = await asyncio.to_thread(ApiClient(tmp_path / "c.sock").get, "v1", "interfaces")
         assert stats["transport"] == "udp"
         served.machine.idle = True
         served.signal(signal.SIGTERM)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from engine.boundary import Flow, Reconfigure, StreamClosed, StreamData, StreamOpened, Unreachable
+from engine.boundary import CallOrder, Flow, Reconfigure, StreamClosed, StreamData, StreamOpened, Unreachable
 from engine.config import EventsConfig
 from engine.edge import EdgeSettings
 from engine.notes import DialogEnded, EventsConnected, EventsLost, NodePaused, NodeStateChanged
@@ -259,11 +259,15 @@ def test_new_settings_end_the_socket_that_is_gone_and_keep_the_one_that_stays() 
     assert socket.world.status("FS1").events is None
 
 
-def test_an_order_to_end_a_call_goes_to_the_node() -> None:
+def test_an_order_to_end_a_call_goes_to_its_node() -> None:
     socket = Socket(world())
-    events = socket.world.edge.events
-    assert events.kill("FS2", "x").startswith("FS2 has no event socket")
-    assert events.kill("FS1", "x") == "FS1 knows no such call"
-    socket.enters()
-    socket.tells("CHANNEL_CREATE", Unique__ID="u-1", Call__Direction="inbound", variable_sip_call_id="x")
-    assert events.kill("FS1", "x") == ""
+    socket.enters(bound=1000)
+    call = socket.world.caller.invite()
+    socket.world.node("FS1").answer(200)
+    socket.world.happen(CallOrder(call.call_id, "end"))  # the node has not told of it yet
+    socket.tells("CHANNEL_CREATE", Unique__ID="u-1", Call__Direction="inbound", variable_sip_call_id=call.call_id)
+    socket.world.happen(CallOrder("another", "end"))
+    socket.world.happen(CallOrder(call.call_id, "end"))
+    assert [command for command in socket.commands if "uuid_kill" in command] == ["api uuid_kill u-1"]
+    (shown,) = socket.world.edge.calls(socket.world.now)
+    assert (shown.call_id, shown.node, shown.uuid) == (call.call_id, "FS1", "u-1")

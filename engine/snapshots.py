@@ -1,0 +1,80 @@
+"""What an operator sees of an edge at one moment: its calls and registrations (nodes: ``NodeSnapshot``)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from engine.dialogs import Dialog, DialogTable
+from engine.events import Leg, NodeEvents
+from engine.nat import words
+from engine.registrar import Binding
+from engine.registrar.bindings import Bindings
+
+
+@dataclass(frozen=True, slots=True)
+class CallSnapshot:
+    """A call that stands through a node. What the node's event socket tells is "" where there is none.
+
+    ``uuid`` is the node's name of it; ``partner`` the Call-ID of the leg that the node bridges it to.
+    """
+
+    call_id: str
+    callee_tag: str
+    node: str
+    resource: str
+    age_s: float
+    uuid: str
+    partner: str
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationSnapshot:
+    """A contact that a node has accepted. ``place`` is where it is reached, "" while its connection is lost."""
+
+    aor: str
+    contact: str
+    interface: str
+    place: str
+    node: str
+    expires_s: float
+    nat: tuple[str, ...]
+
+
+def calls(dialogs: DialogTable, events: NodeEvents, now: float) -> Iterator[CallSnapshot]:
+    """All calls, the oldest first."""
+    for dialog in dialogs:
+        yield _call(dialog, events, now)
+
+
+def _call(dialog: Dialog, events: NodeEvents, now: float) -> CallSnapshot:
+    call_id = dialog.call_id.decode("utf-8", "replace")
+    legs = events.calls(dialog.node.name)
+    leg: Leg | None = legs.of_call(call_id) if legs is not None else None
+    other = legs.partner(call_id) if legs is not None else None
+    return CallSnapshot(
+        call_id=call_id,
+        callee_tag=dialog.callee_tag.decode("utf-8", "replace"),
+        node=dialog.node.name,
+        resource=dialog.resource,
+        age_s=now - dialog.began_at,
+        uuid=leg.uuid if leg is not None else "",
+        partner=other.call_id if other is not None else "",
+    )
+
+
+def registrations(bindings: Bindings, aor: str, now: float) -> Iterator[RegistrationSnapshot]:
+    """The contacts of one user, or of all where ``aor`` is ""."""
+    found: Iterable[Binding] = bindings.of(aor.encode()) if aor else bindings
+    for binding in found:
+        user, contact = binding.told
+        flow = binding.flow
+        yield RegistrationSnapshot(
+            aor=user,
+            contact=contact,
+            interface=flow.interface if flow is not None else "",
+            place=f"{flow.peer[0]}:{flow.peer[1]}" if flow is not None else "",
+            node=binding.node,
+            expires_s=max(binding.expires_at - now, 0.0),
+            nat=words(binding.signs),
+        )

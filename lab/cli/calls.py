@@ -1,0 +1,81 @@
+"""``siptwin calls``: the calls of a running ``siptwin serve``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from lab.cli.options import Api, Control, Json, Token
+from lab.cli.running import client
+
+calls = typer.Typer(no_args_is_help=True, help="List, show, end and trace the calls of a running `siptwin serve`.")
+
+CallId: TypeAlias = Annotated[str, typer.Argument(metavar="CALL-ID", help="The call's Call-ID.")]
+Limit: TypeAlias = Annotated[int, typer.Option(min=1, max=1000, help="How many are shown at most.")]
+Offset: TypeAlias = Annotated[int, typer.Option(min=0, help="How many are left out before.")]
+
+
+@calls.command("list")
+def list_calls(
+    node: Annotated[str | None, typer.Option(help="Only those through this node.")] = None,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    control: Control = None,
+    api: Api = None,
+    token_file: Token = None,
+    as_json: Json = False,
+) -> None:
+    """Show the calls that stand through a node, the oldest first.
+
+    Example:
+
+        siptwin calls list --node FS1
+    """
+    found = client(control, api, token_file).get("v1", "calls", node=node, limit=limit, offset=offset)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        _show(found["calls"])
+        typer.echo(f"{len(found['calls'])} of {found['total']:,}")
+
+
+@calls.command("show")
+def show(
+    call_id: CallId, control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False
+) -> None:
+    """Show one call."""
+    call = client(control, api, token_file).get("v1", "calls", call_id)
+    typer.echo(json.dumps(call, indent=2)) if as_json else _show([call])
+
+
+@calls.command("end")
+def end(
+    call_id: CallId, control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False
+) -> None:
+    """Let the call's node hang up both legs; the node needs an event socket for it."""
+    call = client(control, api, token_file).delete("v1", "calls", call_id)
+    typer.echo(json.dumps(call, indent=2)) if as_json else _show([call])
+
+
+def _show(found: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+
+    from lab.cli.tables import table
+    from lab.wording import seconds
+
+    rows = [
+        (
+            call["call_id"],
+            call["caller"] or "",
+            call["callee"] or "",
+            call["node"],
+            seconds(call["age_s"]),
+            call["partner"] or "",
+        )
+        for call in found
+    ]
+    columns = ("call", "caller", "called", "node", "age", "other leg")
+    Console().print(table("", *columns, rows=rows, words=4))
