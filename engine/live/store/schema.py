@@ -33,7 +33,7 @@ def create(database: Database) -> str:
         if folder := folder_of(url):
             folder.mkdir(parents=True, exist_ok=True)
         elif backend in ("mysql", "mariadb"):
-            _run(url.set(database=None), database, f"CREATE DATABASE IF NOT EXISTS {quoted}")
+            _run(url.set(database=""), database, f"CREATE DATABASE IF NOT EXISTS {quoted}")
         elif backend == "postgresql":
             _run(url.set(database="postgres"), database, f"CREATE DATABASE {quoted}", unless=name)
     except OSError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import Server
+from sqlalchemy import text
 
 from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record
 from engine.live import LiveError
@@ -31,9 +34,21 @@ def in_order(records: list[Record]) -> list[Record]:
     return sorted(records, key=repr)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/records.db")
+_NAMES = itertools.count()
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty store in a database of its own."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/records.db"
+    else:
+        server: Server = request.getfixturevalue(f"{request.param}_server")
+        url = server.database(f"records{next(_NAMES)}")
+    opened = Database(url)
+    if not opened.embedded:
+        with pytest.raises(LiveError):
+            schema.check(opened)
     schema.create(opened)
     yield opened
     opened.close()
@@ -78,7 +93,7 @@ def test_bindings_that_are_over_are_forgotten(database: Database) -> None:
 
 
 def test_all_who_share_it_have_one_secret(database: Database) -> None:
-    other = Database(str(database.url))
+    other = Database(database.url.render_as_string(hide_password=False))
     assert len(database.secret()) == 64
     assert other.secret() == database.secret()
     other.close()
@@ -112,3 +127,18 @@ def test_no_password_is_shown() -> None:
         database.load("edge1", 0.0)
     assert "top" not in str(raised.value)
     assert "127.0.0.1" in str(raised.value)
+
+
+def test_tables_that_are_missing_or_of_another_version_are_told_with_the_remedy(database: Database) -> None:
+    if database.embedded:
+        pytest.skip("a file of our own is made and upgraded without a word")
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE siptwin_schema SET version_num = '0000'"))
+    with pytest.raises(LiveError, match=r"version 0000, not \d+ - run `siptwin db upgrade`"):
+        schema.check(database)
+    with pytest.raises(LiveError, match="newer siptwin's"):
+        schema.upgrade(database)
+    with database.engine.begin() as connection:
+        connection.execute(text("DELETE FROM siptwin_schema"))
+    with pytest.raises(LiveError, match="run `siptwin db create`"):
+        schema.check(database)

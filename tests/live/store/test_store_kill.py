@@ -8,13 +8,17 @@ import json
 import os
 import sys
 from asyncio.subprocess import Process
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from crowd import Callers, Node, Phones, at_rate
+import pytest
+from crowd import Call, Callers, Node, Phones, at_rate
+from servers import Server
 
 from engine.live.control import ControlClient
+from engine.live.store import Database, schema
 
 _SITES = itertools.count()
 
@@ -133,11 +137,10 @@ async def kill_under_load(place: Site, *, standing: int, rate: float, seconds: f
 
     restored = (await place.told("records.restored", 2))[1]
     assert int(str(restored["bindings"])) >= len(promised)
-    in_dialog = [place.callers.within(call, "INVITE") for call in calls[::2]]
-    assert sum(await asyncio.gather(*in_dialog)) >= 0.999 * len(in_dialog)
     assert await place.channels() >= standing
-    ended = [place.callers.within(call, "BYE") for call in calls]
-    assert sum(await asyncio.gather(*ended)) >= 0.999 * len(ended)
+    for method in ("INVITE", "BYE"):
+        answered = await asyncio.gather(*(place.callers.within(call, method) for call in calls))
+        assert sum(answered) >= 0.999 * standing
     for user in promised:
         aor = f"<sip:{user}@lab.test>"
         stored = place.node.contacts[user]
@@ -149,9 +152,83 @@ async def kill_under_load(place: Site, *, standing: int, rate: float, seconds: f
         assert place.phones.reached(user)
 
 
-def test_a_killed_edge_forgets_neither_bindings_nor_calls(tmp_path: Path) -> None:
+@pytest.mark.parametrize("server", [None, "mariadb"], ids=["sqlite", "mariadb"])
+def test_a_killed_edge_forgets_neither_bindings_nor_calls(
+    server: str | None, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     async def scenario() -> None:
-        async with site(tmp_path, f"sqlite:///{tmp_path}/main.db") as place:
+        async with site(tmp_path, url_of(server, tmp_path, request)) as place:
             await kill_under_load(place, standing=40, rate=40, seconds=1.5, phones=20)
 
     asyncio.run(scenario())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("server", [None, "mariadb", "postgresql"], ids=["sqlite", "mariadb", "postgresql"])
+def test_at_full_size(server: str | None, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """1,000 calls stand, 100 more come each second, 50 phones register each second."""
+
+    async def scenario() -> None:
+        async with site(tmp_path, url_of(server, tmp_path, request)) as place:
+            await kill_under_load(place, standing=1000, rate=100, seconds=10, phones=500)
+
+    asyncio.run(scenario())
+
+
+def test_a_database_that_is_killed_stops_no_call_and_gets_everything_when_it_is_back(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = url_of("mariadb", tmp_path, request)
+    server: Server = request.getfixturevalue("mariadb_server")
+
+    async def scenario() -> None:
+        async with site(tmp_path, url) as place:
+            calls: list[asyncio.Task[Call]] = []
+
+            def act() -> None:
+                calls.append(asyncio.ensure_future(place.callers.call()))
+
+            await at_rate(20, 0.5, act)
+            server.kill()
+            try:
+                await at_rate(20, 2, act)
+                assert await place.phones.register("1000")
+                assert await place.told("store.lost", 1)
+            finally:
+                await asyncio.to_thread(server.start)
+            await at_rate(20, 0.5, act)
+            up = [await call for call in calls]
+            assert all(call.up for call in up)
+            await place.told("store.back", 1)
+            for call in up[::2]:
+                assert await place.callers.within(call, "BYE")
+            await until_kept(url, dialogs=len(up[1::2]), bindings=1)
+
+    asyncio.run(scenario())
+
+
+async def until_kept(url: str, **expected: int) -> None:
+    """Until the tables hold so many rows."""
+    database = Database(url)
+    try:
+        async with asyncio.timeout(10):
+            while True:
+                records = await asyncio.to_thread(database.load, "edge1", 0.0)
+                found = Counter(record.at.kind for record in records)
+                if found == expected:
+                    return
+                await asyncio.sleep(0.05)
+    finally:
+        database.close()
+
+
+def url_of(server: str | None, folder: Path, request: pytest.FixtureRequest) -> str:
+    """An empty database."""
+    if server is None:
+        return f"sqlite:///{folder}/main.db"
+    running: Server = request.getfixturevalue(f"{server}_server")
+    url = running.database(f"kill{next(_SITES)}")
+    database = Database(url)
+    schema.create(database)
+    database.close()
+    return url
