@@ -83,6 +83,8 @@ peers: $(PEERS)/sipjs.js $(PEERS)/opensips/bin/opensips-cli
 	$(call debian,nft,nftables,tests against the kernel as a NAT will be skipped)
 	$(call debian,ip,iproute2,tests against the kernel as a NAT will be skipped)
 	$(call debian,sysctl,procps,tests against the kernel as a NAT will be skipped)
+	$(call debian,mariadbd,mariadb-server,tests with MariaDB will be skipped)
+	$(call debian,pg_ctlcluster,postgresql,tests with PostgreSQL will be skipped)
 	$(call debian,baresip,baresip,tests with a real softphone will be skipped)
 	$(call debian,chromium,chromium,tests with a real browser will be skipped)
 	$(call debian,rtpengine,rtpengine-daemon,tests with a real rtpengine will be skipped)

@@ -93,6 +93,7 @@ class NodeConfig:
     resources: Mapping[str, int] = field(default_factory=lambda: _EMPTY)
     told_resources: tuple[str, ...] = ()  # those whose channels the node itself tells, by its event socket
     enabled: bool = True
+    probe_mode: Literal["always", "disabled_only", "never"] | None = None  # None: as the edge probes all nodes
     events: EventsConfig | None = None
 
     def lacks(self, resource: str) -> bool:

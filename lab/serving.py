@@ -25,6 +25,7 @@ from engine.policy import Policy
 from lab.databases import open_database
 from lab.deployment import with_addresses, with_policy, with_secrets
 from lab.errors import InputError
+from lab.opensips import with_opensips
 from topologies import Topology, load
 from topologies.errors import did_you_mean
 from topologies.nodes import Node
@@ -74,7 +75,7 @@ class Serving:
         return self._settings(self._topology())
 
     def _topology(self) -> Topology:
-        return with_policy(load(self._source), self._policy)
+        return with_policy(with_opensips(load(self._source)), self._policy)
 
     def _settings(self, topology: Topology) -> EdgeSettings:
         config = with_secrets(with_addresses(topology.edge_config(pick_edge(topology, self._edge_name))))

@@ -173,6 +173,10 @@ class Node(Section):
     enabled: bool = Field(
         default=default_of(NodeConfig, "enabled"), description="Whether it takes calls from the start."
     )
+    probe_mode: Literal["always", "disabled_only", "never"] | None = Field(
+        default=default_of(NodeConfig, "probe_mode"),
+        description="always; disabled_only: while it is down; never; default: as its edge probes all.",
+    )
     events: Annotated[Events | None, BeforeValidator(_nothing_said)] = Field(
         default=None,
         description="Its event socket, which tells its load and calls: port:, password_env:, ...; true: as "
@@ -204,5 +208,6 @@ class Node(Section):
             resources=Table({kind: count for kind, count in self.resources.items() if count != "fs"}),
             told_resources=tuple(kind for kind, count in self.resources.items() if count == "fs"),
             enabled=self.enabled,
+            probe_mode=self.probe_mode,
             events=events,
         )

@@ -21,6 +21,7 @@ from topologies.errors import ContradictionError, Problem, TopologyError, did_yo
 from topologies.links import PRESETS, Link, LinkQuality
 from topologies.middleboxes import Balancer, Listener, Nat
 from topologies.nodes import Node
+from topologies.opensips import OpenSipsSource, out_of_nodes
 from topologies.scenarios import Scenario
 
 
@@ -35,6 +36,9 @@ class Topology(Section):
     description: str = Field(default="", description="What it is for.")
     edges: Table[Edge] = Field(min_length=1, description="siptwin's own processes, by name.")
     nodes: Table[Node] = Field(default=Table(), description="FreeSWITCH nodes, by name.")
+    opensips: OpenSipsSource = Field(
+        default=None, description="Nodes that stand in OpenSIPS' tables; may be written as nodes: {opensips: URL}."
+    )
     databases: Table[Database] = Field(default=Table(), description="What keeps records of edges, by name.")
     clients: Table[Client] = Field(default=Table(), description="Callers, softphones and browsers, by name.")
     nats: Table[Nat] = Field(default=Table(), description="NATs that clients are behind, by name.")
@@ -45,6 +49,11 @@ class Topology(Section):
     scenarios: Table[Scenario] = Field(default=Table(), description="What can be run, by name.")
 
     _source_path: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources(cls, given: Any) -> Any:
+        return out_of_nodes(given)
 
     @model_validator(mode="after")
     def _consistent(self) -> Topology:

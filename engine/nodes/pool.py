@@ -237,15 +237,18 @@ class Pool:
         """Take over a node's state of an earlier life of this edge, unless something newer is known."""
         if node.state != (state.ACTIVE if node.config.enabled else state.DISABLED) or node.state == before:
             return False
-        if self.probe.mode == "never" and before == state.DOWN:
+        if self._unprobed(node) and before == state.DOWN:
             return False  # nothing would bring it back
         self._enter(node, before, now, "as before the restart")
         return True
 
+    def _unprobed(self, node: Node) -> bool:
+        return (node.config.probe_mode or self.probe.mode) == "never"
+
     def _step(self, node: Node, event: str, now: float, why: str) -> None:
         before = node.state
         after = state.NODE_STATES[before].get(event)
-        if self.probe.mode == "never":
+        if self._unprobed(node):
             after = _UNPROBED.get(after or "", after)
         if after is not None and after != before:
             self._enter(node, after, now, why)

@@ -119,7 +119,7 @@ class Prober:
             node.probe.soon(now)
 
     def wanted(self, node: Node) -> bool:
-        mode = self.pool.probe.mode
+        mode = node.config.probe_mode or self.pool.probe.mode
         if mode == "never" or node.state == state.DISABLED:
             return False
         return mode == "always" or node.state in (state.DOWN, state.RETURNING)

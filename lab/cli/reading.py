@@ -27,10 +27,16 @@ def read_topology(name: str, settings: Sequence[str], scenario: str | None = Non
     ------
     TopologyError, InputError
         If the file or a setting makes no sense.
+    LiveError
+        If nodes stand in the tables of an OpenSIPS, and these cannot be read.
     """
     from topologies import load
 
     read = load(name)
+    if read.opensips is not None:
+        from lab.opensips import with_opensips
+
+        read = with_opensips(read)
     if not settings:
         return read
     from lab.experiments.settings import with_settings
