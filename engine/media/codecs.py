@@ -119,6 +119,7 @@ class PayloadRule(NamedTuple):
     """What becomes of packets of one payload type on the way to the other side.
 
     ``clock_in`` and ``clock_out`` differ where time stamps (and the durations of events) must be scaled.
+    ``packet_ms`` is how long a packet lasts that is encoded; what is not transcoded keeps its own length.
     """
 
     payload_type: int
@@ -126,6 +127,7 @@ class PayloadRule(NamedTuple):
     clock_out_hz: int
     decode: bytes | None = None  # names of TRANSCODABLE, both or none
     encode: bytes | None = None
+    packet_ms: int = 20
 
 
 class CodecPlan(NamedTuple):

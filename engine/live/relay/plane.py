@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from engine.boundary import Address
 from engine.live.relay.certificate import Certificate
+from engine.live.relay.codecs import CodecThread, Detour, can_transcode
 from engine.live.relay.dtls import Keys
 from engine.live.relay.forwarder import (
     OPEN,
@@ -67,7 +68,7 @@ class PlaneStats(NamedTuple):
 class _Bound:
     """One port that stands."""
 
-    __slots__ = ("association", "is_ruled", "number", "receive", "security", "send")
+    __slots__ = ("association", "is_detoured", "is_ruled", "number", "receive", "security", "send")
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -76,6 +77,7 @@ class _Bound:
         self.send: SrtpWay | None = None
         self.association = 0
         self.is_ruled = False
+        self.is_detoured = False
 
 
 class MediaPlane:
@@ -113,6 +115,7 @@ class MediaPlane:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._forwarder: Forwarder | None = None
         self._handshakes: Handshakes | None = None
+        self._codecs: CodecThread | None = None
         self._timer: asyncio.Handle | None = None
 
     # --- life ---
@@ -139,6 +142,9 @@ class MediaPlane:
         loop.remove_reader(forwarder.fileno())
         if self._handshakes is not None:
             self._handshakes.stop()
+        if self._codecs is not None:
+            self._codecs.stop()
+            self._codecs = None
         forwarder.stop()
         self._ports.clear()
         self._names.clear()
@@ -218,6 +224,7 @@ class MediaPlane:
         bound = self._ports.pop(port)
         del self._names[bound.number]
         self._end_association(bound)
+        self._detour(bound, None)
         return self._running.remove(bound.number)
 
     def _rule(self, port: Port, rule: Rule) -> None:
@@ -225,26 +232,39 @@ class MediaPlane:
         if bound is None:
             return
         bound.is_ruled = True
-        payloads = None
+        known = None
         if rule.payloads is not None:
-            payloads = {
-                number: (outgoing.payload_type, outgoing.clock_in_hz)
-                for number, outgoing in rule.payloads.items()
-                if outgoing.decode is None and outgoing.clock_in_hz == outgoing.clock_out_hz
-            }
+            able = can_transcode()
+            known = {number: one for number, one in rule.payloads.items() if able or one.decode is None}
+        detours = known is not None and any(
+            one.decode is not None or one.clock_in_hz != one.clock_out_hz for one in known.values()
+        )
         route = Route(
             sources=tuple(rule.sources),
             rtp=self._hop(rule.rtp),
             rtcp=self._hop(rule.rtcp),
-            payloads=payloads,
-            detour=False,
+            payloads=None
+            if known is None
+            else {number: (one.payload_type, one.clock_in_hz) for number, one in known.items()},
+            detour=detours,
         )
+        pair = self._ports[port._replace(number=port.number & ~1)]
+        self._detour(bound, Detour(pair.number, known, route.rtp, route.rtcp) if detours and known else None)
         self._running.route(bound.number, route)
+
+    def _detour(self, bound: _Bound, detour: Detour | None) -> None:
+        if detour is None and not bound.is_detoured:
+            return
+        bound.is_detoured = detour is not None
+        if self._codecs is None:
+            self._codecs = CodecThread(self._running)
+        self._codecs.set(bound.number, detour)
 
     def _unrule(self, port: Port) -> None:
         bound = self._ports.get(port)
         if bound is not None:
             self._running.route(bound.number, None)
+            self._detour(bound, None)
 
     def _hop(self, way: Way | None) -> Hop | None:
         bound = None if way is None else self._ports.get(way.port)

@@ -164,7 +164,9 @@ class PortableForwarder:
     def send(self, number: int, target: Address, data: bytes, kind: Kind) -> bool:
         with self._lock:
             port = self._ports.get(number)
-            return port is not None and self._send(port, target, data, kind, monotonic())
+            sent = port is not None and self._send(port, target, data, kind, monotonic())
+            self._forwarded += sent and kind is not Kind.PLAIN
+            return sent
 
     def take_counters(self, number: int) -> Counters:
         with self._lock:

@@ -206,6 +206,7 @@ static PyObject *forwarder_send(forwarder *self, PyObject *args) {
     enter(&self->table);
     port *out = find_port(&self->table, number);
     bool sent = out && send_packet(&self->table, out, &to, copy, (int)length, (enum kind)kind, now_s());
+    self->table.forwarded += sent && kind != PLAIN;
     unlock_table(&self->table);
     return PyBool_FromLong(sent);
 }
