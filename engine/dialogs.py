@@ -11,6 +11,8 @@ from engine.records.records import Records
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
+_MOST_GONE = 100_000
+
 
 class Dialog:
     """One confirmed dialog through a node of the pool, holding a channel there."""
@@ -32,7 +34,7 @@ class DialogTable(Timed):
     All live equally long, so they end in the order of the table, and one timer for the oldest does for all.
     """
 
-    __slots__ = ("_dialogs", "_lifetime_s", "_out", "_records", "_timers")
+    __slots__ = ("_dialogs", "_gone", "_lifetime_s", "_out", "_records", "_timers")
 
     def __init__(self, out: list[Effect], timers: TimerQueue, records: Records, lifetime_s: float) -> None:
         super().__init__()
@@ -41,6 +43,9 @@ class DialogTable(Timed):
         self._timers = timers
         self._lifetime_s = lifetime_s
         self._dialogs: dict[tuple[bytes, bytes], Dialog] = {}
+        self._gone: set[tuple[bytes, bytes]] | None = (
+            set() if records.kept else None
+        )  # ended before they were read
 
     def begin(self, call_id: bytes, callee_tag: bytes, node: Node, resource: str, now: float) -> bool:
         """A 2xx made a dialog, which takes over the channel that the attempt reserved.
@@ -65,6 +70,8 @@ class DialogTable(Timed):
         if began_at + self._lifetime_s <= now:
             return False
         key = (record.call_id, record.callee_tag)
+        if self._gone and key in self._gone:
+            return False
         if key not in self._dialogs:
             self._dialogs[key] = Dialog(record.call_id, record.callee_tag, node, record.resource, began_at)
             node.take(record.resource)
@@ -72,6 +79,7 @@ class DialogTable(Timed):
 
     def restored(self, now: float) -> None:
         """All dialogs of an earlier life are here; those of this one are younger."""
+        self._gone = None
         self._dialogs = dict(sorted(self._dialogs.items(), key=lambda item: item[1].began_at))
         self.fire(now)
 
@@ -100,6 +108,15 @@ class DialogTable(Timed):
         """The dialog that an in-dialog request belongs to, whichever side sent it."""
         call_id = request.call_id
         return self._dialogs.get((call_id, request.to.tag)) or self._dialogs.get((call_id, request.from_.tag))
+
+    def ended(self, request: Request, now: float, why: str) -> None:
+        """A request ended the dialog that it was sent in; perhaps one of an earlier life that is not read yet."""
+        dialog = self.of(request)
+        if dialog is not None:
+            self.end(dialog, now, why)
+        elif self._gone is not None and len(self._gone) < _MOST_GONE:
+            call_id = request.call_id
+            self._gone |= {(call_id, request.to.tag), (call_id, request.from_.tag)}
 
     def end(self, dialog: Dialog, now: float, why: str) -> None:
         """Forget the dialog and give its channel back. Harmless when it has ended before."""

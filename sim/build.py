@@ -75,11 +75,17 @@ def _edge(topology: Topology, name: str, policy: PolicyChoice) -> Part:
     def make(_birth: Birth, rng: Random) -> Edge:
         return Edge(EdgeSettings(config, policy_of(config.policy, policy)), rng)
 
-    return Part(place=name, name=name, role="edge", interfaces=config.host_interfaces, make=make)
+    return Part(
+        place=name, name=name, role="edge", interfaces=config.host_interfaces, make=make, store=config.store
+    )
 
 
 def edge_config(topology: Topology, name: str) -> EdgeConfig:
     """An edge's settings with the nodes' names resolved to the addresses of their models."""
     config = topology.edge_config(name)
     nodes = tuple(dataclasses.replace(node, host=node_host(topology, node.name)) for node in config.nodes)
-    return dataclasses.replace(config, nodes=nodes)
+    registrar = config.registrar
+    if config.store.database is not None and registrar.secret is None:
+        # As ``lab.serving`` has it: the key of the tokens is kept where the records are.
+        registrar = dataclasses.replace(registrar, secret=f"kept in the database {config.store.database}")
+    return dataclasses.replace(config, nodes=nodes, registrar=registrar)

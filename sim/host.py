@@ -9,7 +9,22 @@ from typing import Any, NamedTuple, TypeAlias
 import simpy
 from simpy.events import Event
 
-from engine.boundary import NEVER, Close, Datagram, Effect, Input, Interface, Machine, Note, Ping, Send
+from engine.boundary import (
+    NEVER,
+    Close,
+    Commit,
+    Datagram,
+    Drop,
+    Effect,
+    Input,
+    Interface,
+    Machine,
+    Note,
+    Ping,
+    Save,
+    Send,
+)
+from sim.database import SimStore
 from sim.links import delay_until
 from sim.network import Network
 from sim.trace import Trace
@@ -59,6 +74,7 @@ class SimHost:
         factory: Factory,
         interfaces: Iterable[Interface],
         socket_buffer_bytes: int = SOCKET_BUFFER_BYTES,
+        store: Callable[[SimHost], SimStore] | None = None,
     ) -> None:
         self.place = place
         self.machine: Machine | None = None
@@ -67,6 +83,8 @@ class SimHost:
         self._network = network
         self._trace = trace
         self._factory = factory
+        self._make_store = store
+        self._store: SimStore | None = None
         self._starts = 0
         self._ports = network.bind(self, interfaces)
         # Alarms under way, the next one last. One is set only for a deadline before all of them, so each push is
@@ -90,13 +108,20 @@ class SimHost:
         if self.machine is None:
             self.machine = self._factory(Birth(self._starts, keep_data))
             self._starts += 1
+            if self._make_store is not None:
+                self._store = self._make_store(self)
             self._carry_out(self.machine.start(self._env.now))
+            if self._store is not None:
+                self._store.open()
 
     def kill(self) -> None:
         """End the process at once, with all it remembers and all it has not read (SIGKILL)."""
         if self.machine is None:
             return
         self.machine = None
+        if self._store is not None:
+            self._store.end()
+            self._store = None
         self.frozen = False
         self._delay_s = 0.0
         self._wakes.clear()
@@ -217,6 +242,8 @@ class SimHost:
                 self._network.close(self._ports[effect.flow.interface], effect.flow)
             elif isinstance(effect, Ping):
                 self._network.ping(self._ports[effect.flow.interface], effect.flow)
+            elif isinstance(effect, (Save, Drop, Commit)) and self._store is not None:
+                self._store.put(effect)
         deadline = machine.deadline()
         wakes = self._wakes
         if deadline < (wakes[-1].at if wakes else NEVER):

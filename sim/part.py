@@ -8,6 +8,7 @@ from random import Random
 from typing import Literal, TypeAlias
 
 from engine.boundary import Interface, Machine
+from engine.config import StoreConfig
 from sim.host import Birth
 
 Maker: TypeAlias = Callable[[Birth, Random], Machine]
@@ -18,6 +19,7 @@ class Part:
     """One machine of a topology: its place, its addresses, and how it is made at each start of its process.
 
     ``name`` is what the topology calls it; a client of several softphones or browsers has a part for each.
+    ``store`` says how its records are kept.
     """
 
     place: str
@@ -25,3 +27,4 @@ class Part:
     role: Literal["edge", "node", "client"]
     interfaces: tuple[Interface, ...]
     make: Maker
+    store: StoreConfig | None = None

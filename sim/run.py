@@ -179,8 +179,10 @@ def _world(
         return Link()
 
     world = World(seed, links=link_between, record=record, checkers=_checkers(topology, policy))
+    for name, database in topology.databases.items():
+        world.add_database(name, database.model.latency_ms / 1000, database.model.jitter_ms / 1000)
     for part in cast:
-        world.add(part.place, _factory(world, part), part.interfaces)
+        world.add(part.place, _factory(world, part), part.interfaces, part.store)
     place_middleboxes(topology, cast, world)
     world.schedule(faults_of(topology, scenario, cast))
     return world
@@ -200,6 +202,11 @@ def heedless_edges(topology: Topology, policy: PolicyChoice = None) -> list[str]
     return [name for name, edge in topology.edges.items() if not policy_of(edge.policy, policy).honours_health]
 
 
+def kept_edges(topology: Topology) -> list[str]:
+    """The edges whose dialogs outlive them, as ``DialogBalance`` asks."""
+    return [name for name, edge in topology.edges.items() if edge.store.database is not None]
+
+
 def watched_clients(topology: Topology) -> list[str]:
     """The clients that nothing on the way to the edge may forget, as ``SilentLogOuts`` asks."""
     return [name for name, client in topology.clients.items() if not client.behind and client.balancer is None]
@@ -212,7 +219,7 @@ def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
     return [
         FinalResponses(lifetimes),
         TransactionTimers(lifetimes),
-        DialogBalance(configs),
+        DialogBalance(configs, kept_edges(topology)),
         SlotBalance(),
         KnownDown(heedless),
         SilentLogOuts(watched_clients(topology)),

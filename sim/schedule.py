@@ -18,6 +18,8 @@ def faults_of(topology: Topology, scenario: Scenario, all_parts: Sequence[Part])
 
 def _faults(topology: Topology, fault: given.Fault, all_parts: Sequence[Part]) -> list[Fault]:
     def places(word: str) -> tuple[str, ...]:
+        if word in topology.databases:
+            return (word,)
         names = topology.places(word)
         return tuple(part.place for part in all_parts if part.name in names or part.place == word)
 

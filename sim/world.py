@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import simpy
 
-from engine.boundary import AgentOrder, Input, Interface, NodeOrder
+from engine.boundary import AgentOrder, Input, Interface, NodeOrder, Note
+from engine.config import StoreConfig
 from sim.checkers import Checker, Inspectable, Violation
+from sim.database import Database, SimStore
 from sim.faults import BoxFault, Fault, FaultApplied, NetworkFault, NodeFault, PathFault, ProcessFault
 from sim.host import Factory, SimHost
 from sim.links import Link
@@ -41,6 +44,7 @@ class World:
         self.streams = RandomStreams(seed)
         self.network = Network(self.env, self.trace, self.streams, links)
         self.hosts: dict[str, SimHost] = {}
+        self.databases: dict[str, Database] = {}
         self._checkers = tuple(checkers)
         self._started = False
         for checker in self._checkers:
@@ -53,17 +57,38 @@ class World:
 
     # --- set-up -------------------------------------------------------------------------------------------
 
-    def add(self, place: str, factory: Factory, interfaces: Iterable[Interface]) -> SimHost:
+    def add(
+        self, place: str, factory: Factory, interfaces: Iterable[Interface], store: StoreConfig | None = None
+    ) -> SimHost:
         """Put a host at a place of its own; ``factory`` makes its machine at each start.
+
+        ``store`` says how its records are kept, in one of the ``databases``.
 
         Hosts start when the world first runs, in the order in which they were added. Raises ValueError where the
         place or an address is taken.
         """
         if place in self.hosts:
             raise ValueError(f"there is already a host at {place} - choose another name")
-        host = SimHost(self.env, self.network, self.trace, place, factory, interfaces)
+        keep = partial(self._store, store) if store is not None and store.database is not None else None
+        host = SimHost(self.env, self.network, self.trace, place, factory, interfaces, store=keep)
         self.hosts[place] = host
         return host
+
+    def add_database(self, name: str, latency_s: float, jitter_s: float) -> Database:
+        """Let there be a database, empty and running."""
+        self.databases[name] = made = Database(self, self.streams.stream(f"database {name}"), latency_s, jitter_s)
+        return made
+
+    def _store(self, config: StoreConfig, host: SimHost) -> SimStore:
+        def tell(note: Note) -> None:
+            self.trace.note(self.now, host.place, note)
+
+        database = self.databases[config.database or ""]
+        return SimStore(database, config, host.place, self, host.receive, tell)
+
+    def later(self, delay_s: float, function: Callable[..., None], *arguments: object) -> None:
+        """Call a function after ``delay_s``."""
+        self.network.later(delay_s, function, *arguments)
 
     def link(self, place: str, other: str, link: Link) -> None:
         """Set the link between two places, both ways."""
@@ -137,7 +162,23 @@ class World:
                 self._tell(fault.order, target, "", fault.argument)
                 self.hosts[target].receive(AgentOrder(fault.order, fault.argument))
 
+    def _to_database(self, fault: ProcessFault, target: str) -> None:
+        database = self.databases[target]
+        kind = fault.kind
+        self._tell(kind, target, "", f"by {fault.delay_s:g} s" if kind == "slow" else "")
+        if kind == "kill":
+            database.state = "killed"
+        elif kind == "freeze" and database.state == "running":
+            database.state = "frozen"
+        elif kind == "start" or (kind == "thaw" and database.state == "frozen"):
+            database.state = "running"
+        elif kind in ("slow", "normal"):
+            database.slow_s = fault.delay_s
+
     def _to_process(self, fault: ProcessFault, target: str) -> None:
+        if target in self.databases:
+            self._to_database(fault, target)
+            return
         host = self.hosts[target]
         kind = fault.kind
         detail = f"by {fault.delay_s:g} s" if kind == "slow" else "with its data" if fault.keep_data else ""

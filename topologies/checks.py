@@ -248,14 +248,10 @@ def _fault(topology: Topology, scenario: Scenario, fault: Fault, where: Path) ->
             if fault.target not in known:
                 what = f"there is no NAT or balancer {fault.target!r}"
                 yield Problem((*where, "target"), what, did_you_mean(fault.target, known))
-        case ProcessFault() | Start() | Flap() | Slow():
-            yield from _target(
-                topology, fault.target, where, (*topology.edges, *topology.nodes), "an edge or a node"
-            )
-        case LoadFault(kind="normal"):
-            yield from _target(
-                topology, fault.target, where, (*topology.edges, *topology.nodes), "an edge or a node"
-            )
+        case ProcessFault() | Start() | Flap() | Slow() | LoadFault(kind="normal"):
+            if fault.target not in topology.databases:
+                allowed = (*topology.edges, *topology.nodes, *topology.databases)
+                yield from _target(topology, fault.target, where, allowed, "an edge, a node or a database")
         case Deed() | Call() | Sleep() | ChangeNetwork():
             yield from _agents(topology, fault, where)
         case Originate():

@@ -20,14 +20,14 @@ class ProcessFault(_At):
     """kill: the process is gone, its port closed. freeze: it answers nothing, its socket stays. thaw: it wakes."""
 
     kind: Literal["kill", "freeze", "thaw"] = Field(description="kill, freeze or thaw.")
-    target: str = Field(description="An edge, a node, or a group of nodes.")
+    target: str = Field(description="An edge, a node, a group of nodes, or a database.")
 
 
 class Start(_At):
     """A killed process is started again, with empty memory."""
 
     kind: Literal["start"] = Field(description="start.")
-    target: str = Field(description="An edge, a node, or a group of nodes.")
+    target: str = Field(description="An edge, a node, a group of nodes, or a database.")
     keep_registrations: bool = Field(
         default=False,
         description="Whether a node still knows its registrations, as FreeSWITCH does from its SQLite file.",
@@ -38,7 +38,7 @@ class Flap(_At):
     """Killed and started again, over and over: down for the first half of each period."""
 
     kind: Literal["flap"] = Field(description="flap.")
-    target: str = Field(description="An edge, a node, or a group of nodes.")
+    target: str = Field(description="An edge, a node, a group of nodes, or a database.")
     period_s: Positive = Field(default=10.0, description="From one kill to the next.")
     times: int = Field(default=3, ge=1, description="How many times.")
 
@@ -47,7 +47,7 @@ class Slow(_At):
     """A node takes longer over everything."""
 
     kind: Literal["slow"] = Field(description="slow.")
-    target: str = Field(description="An edge, a node, or a group of nodes.")
+    target: str = Field(description="An edge, a node, a group of nodes, or a database.")
     delay_s: Positive = Field(description="What every input waits before it is looked at.")
 
 
@@ -60,7 +60,7 @@ class LoadFault(_At):
     kind: Literal["normal", "full", "not_full", "pause", "unpause"] = Field(
         description="normal, full, not_full, pause or unpause."
     )
-    target: str = Field(description="A node or a group of nodes; normal also an edge.")
+    target: str = Field(description="A node or a group of nodes; normal also an edge or a database.")
 
 
 class Partition(_At):

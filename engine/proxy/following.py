@@ -57,9 +57,7 @@ def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -
 
 def end_dialog(core: ProxyCore, request: Request, why: str, now: float) -> None:
     """The dialog of this request is over for all who follow it."""
-    dialog = core.dialogs.of(request)
-    if dialog is not None:
-        core.dialogs.end(dialog, now, why)
+    core.dialogs.ended(request, now, why)
     if core.rescue is not None:
         core.rescue.over(request)
     if core.legs is not None:

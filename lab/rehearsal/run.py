@@ -21,7 +21,7 @@ from lab.wording import fault_words
 from sim.build import parts
 from sim.checkers import Checker, DialogBalance, KnownDown, SilentLogOuts, SlotBalance
 from sim.faults import Fault
-from sim.run import heedless_edges, policy_name, watched_clients
+from sim.run import heedless_edges, kept_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
 from topologies import Topology
@@ -88,7 +88,9 @@ def rehearse_topology(
     lasts_s = chosen.duration_s if duration_s is None else duration_s
     staged = onto_loopback(with_policy(topology.without_middleboxes(), policy), private=free_ports)
     cast = parts(staged, chosen, duration_s=lasts_s)
-    happening = chosen.model_copy(update={"faults": tuple(each for each in chosen.faults if _can_happen(each))})
+    happening = chosen.model_copy(
+        update={"faults": tuple(each for each in chosen.faults if _can_happen(topology, each))}
+    )
     faults = [fault for fault in faults_of(staged, happening, cast) if fault.at_s < lasts_s]
     if warn is not None:
         for what in _left_out(topology, chosen, lasts_s):
@@ -101,7 +103,7 @@ def rehearse_topology(
     trace.listen(watch.on_message, watch.on_note)
     trace.listen(on_message, on_note)
     with TemporaryDirectory(prefix="siptwin-") as folder:
-        stage = Stage(with_certificates(cast, Path(folder)), seed, trace)
+        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder))
         end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",
@@ -126,12 +128,21 @@ def _left_out(topology: Topology, scenario: Scenario, lasts_s: float) -> Iterato
     if boxes:
         yield f"left out, since a real loopback has none: {', '.join(boxes)}; clients talk to the edges themselves"
     for fault in scenario.faults:
-        if not _can_happen(fault) and fault.at_s < lasts_s:
-            yield f"left out, since a real loopback has no links: {fault_words(fault)} at {fault.at_s:g} s"
+        if not _can_happen(topology, fault) and fault.at_s < lasts_s:
+            lacks = (
+                "its database is a file" if _is_on_database(topology, fault) else "a real loopback has no links"
+            )
+            yield f"left out, since {lacks}: {fault_words(fault)} at {fault.at_s:g} s"
 
 
-def _can_happen(fault: given.Fault) -> bool:
-    """Whether it needs no links of its own, no boxes between them, nor a second network."""
+def _is_on_database(topology: Topology, fault: given.Fault) -> bool:
+    return getattr(fault, "target", None) in topology.databases
+
+
+def _can_happen(topology: Topology, fault: given.Fault) -> bool:
+    """Whether it needs no links of its own, no boxes between them, no second network, nor a database's server."""
+    if _is_on_database(topology, fault):
+        return False
     if isinstance(fault, given.Cut):
         return not fault.silent
     return not isinstance(fault, (given.Partition, given.Loss, given.Heal, given.Reboot, given.ChangeNetwork))
@@ -140,7 +151,7 @@ def _can_happen(fault: given.Fault) -> bool:
 def _checkers(topology: Topology) -> list[Checker]:
     """Those of the simulation that need not wait for every timer to run out; and one of our own."""
     return [
-        DialogBalance(topology.edges),
+        DialogBalance(topology.edges, kept_edges(topology)),
         SlotBalance(),
         KnownDown(heedless_edges(topology)),
         SilentLogOuts(watched_clients(topology)),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
 
 from engine.boundary import AgentOrder, Drain, Input, NodeOrder, Note
 from engine.edge import Edge
 from engine.live import LiveHost
+from engine.live.store import Database, Store
 from lab.rehearsal.wires import Tapped, Wires
 from sim.agents.browser import Browser
 from sim.agents.softphone import Softphone
@@ -31,10 +33,12 @@ from sim.trace import Trace
 class Stage:
     """Starts, kills, freezes and slows the parts of a topology."""
 
-    def __init__(self, parts: Sequence[Part], seed: int, trace: Trace) -> None:
+    def __init__(self, parts: Sequence[Part], seed: int, trace: Trace, folder: Path) -> None:
         self._parts = {part.place: part for part in parts}
         self._streams = RandomStreams(seed)
         self._trace = trace
+        self._folder = folder
+        self._stores: dict[str, Store] = {}
         self._hosts: dict[str, LiveHost] = {}
         self._machines: dict[str, Tapped] = {}
         self._starts = dict.fromkeys(self._parts, 0)
@@ -62,8 +66,8 @@ class Stage:
 
     def close(self) -> None:
         """End all parts at once."""
-        for host in self._hosts.values():
-            host.kill()
+        for place in self._hosts:
+            self._kill(place)
         self._wires.close()
 
     @property
@@ -86,9 +90,27 @@ class Stage:
         def tell(note: Note, now: float) -> None:
             self._trace.note(now - self._zero, place, note)
 
-        host = LiveHost(machine, part.interfaces, on_note=tell)
+        store = self._store(part)
+        host = LiveHost(machine, part.interfaces, on_note=tell, keep=store.put if store else None)
         self._hosts[place], self._machines[place] = host, machine
         await host.start()
+        if store:
+            self._stores[place] = store
+            store.attach(host.deliver, tell)
+
+    def _store(self, part: Part) -> Store | None:
+        """What keeps the records of a part: a SQLite file of the rehearsal, whatever the topology names."""
+        if part.store is None or part.store.database is None:
+            return None
+        database = Database(f"sqlite:///{self._folder / part.store.database}.db")
+        store = Store(database, part.store, part.place, clock=monotonic)
+        store.open()
+        return store
+
+    def _kill(self, place: str) -> None:
+        self._hosts[place].kill()
+        if store := self._stores.pop(place, None):
+            store.kill()
 
     # --- faults
 
@@ -144,7 +166,7 @@ class Stage:
             match fault.kind:
                 case "kill":
                     self._frozen.discard(target)
-                    host.kill()
+                    self._kill(target)
                 case "freeze" | "thaw":
                     self._suspend(target, asleep=fault.kind == "freeze")
                 case "slow" | "normal":

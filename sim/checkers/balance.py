@@ -40,12 +40,13 @@ class _Standing:
 
 
 class DialogBalance(Checker):
-    """At the end, an edge may hold no dialog whose BYE reached it."""
+    """At the end, an edge may hold no dialog whose BYE reached it. Those of edges in ``kept`` outlive them."""
 
     name: ClassVar[str] = "dialog balance"
 
-    def __init__(self, edges: Collection[str]) -> None:
+    def __init__(self, edges: Collection[str], kept: Collection[str] = ()) -> None:
         super().__init__()
+        self._kept = frozenset(kept)
         self._edges = {edge: _Standing() for edge in edges}
 
     def on_message(self, record: MessageRecord) -> None:
@@ -63,7 +64,11 @@ class DialogBalance(Checker):
 
     def on_note(self, record: NoteRecord) -> None:
         note = record.note
-        if isinstance(note, FaultApplied) and note.kind == "kill" and note.target in self._edges:
+        if (
+            isinstance(note, FaultApplied)
+            and note.kind == "kill"
+            and note.target in self._edges.keys() - self._kept
+        ):
             self._edges[note.target] = _Standing()
 
     def finish(self, now: float, edges: Mapping[str, Inspectable]) -> None:

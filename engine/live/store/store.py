@@ -30,12 +30,17 @@ class Store:
         How surely.
     edge
         Whose records.
+    clock
+        By which they are dated: the wall clock, where they are to outlive the machine.
     """
 
-    def __init__(self, database: Database, config: StoreConfig, edge: str) -> None:
+    def __init__(
+        self, database: Database, config: StoreConfig, edge: str, clock: Callable[[], float] = time
+    ) -> None:
         self._database = database
         self._config = config
         self._edge = edge
+        self._clock = clock
         self._queue = WriteQueue(config)
         self._thread = ThreadPoolExecutor(1, "store")
         self._timer: asyncio.TimerHandle | None = None
@@ -67,7 +72,7 @@ class Store:
         return secret
 
     def _read(self) -> list[Record]:
-        return self._database.load(self._edge, time())
+        return self._database.load(self._edge, self._clock())
 
     def attach(self, deliver: Callable[[Input], None], tell: Callable[[Note, float], None]) -> None:
         """The machine runs: give it what was kept, and carry out its orders from now on."""
@@ -92,10 +97,15 @@ class Store:
         while len(self._queue) and monotonic() < ends:
             self._work(hurry=True)
             await asyncio.wait(self._jobs, timeout=_LAST_WRITE_S) if self._jobs else await asyncio.sleep(0.01)
+        self.kill()
+
+    def kill(self) -> None:
+        """End at once: what waits is lost, as by SIGKILL."""
         if self._timer:
             self._timer.cancel()
         for job in self._jobs:
             job.cancel()
+        self._deliver = None
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._database.close()
 

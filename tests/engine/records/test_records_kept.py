@@ -205,3 +205,16 @@ def test_what_is_read_late_yields_to_what_has_happened_since() -> None:
     call.bye()
     assert KEPT.database == after.config.store.database
     assert sum(after.in_use(name) for name in ("FS1", "FS2")) == 2
+
+
+def test_a_call_that_ended_before_it_was_read_is_not_taken_over() -> None:
+    before = kept()
+    call = before.caller.invite()
+    node = before.called()
+    node.answer(200)
+    after = kept()
+    after.caller.bye(call.final)
+    after.node(node.name).answer(200, method="BYE")
+    after.happen(Loaded(list(held(before).values())))
+    assert after.in_use(node.name) == 0
+    assert after.edge.open_dialogs() == 0
