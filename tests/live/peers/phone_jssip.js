@@ -18,7 +18,8 @@ window.start = ({ url, user, password, domain, expires_s, answers }) => {
   phone.on("registrationFailed", (fact) => tell("registrationFailed", { cause: fact.cause }));
   phone.on("newRTCSession", ({ originator, session, request }) => {
     current = session;
-    for (const event of ["confirmed", "ended", "failed"]) {
+    session.on("reinvite", () => tell("reinvite"));
+    for (const event of ["progress", "confirmed", "ended", "failed", "hold", "unhold"]) {
       session.on(event, (fact) => tell(event, { cause: fact?.cause, by: fact?.originator }));
     }
     if (originator === "remote") {
@@ -30,6 +31,10 @@ window.start = ({ url, user, password, domain, expires_s, answers }) => {
     answer: () => current.answer(media),
     call: (uri) => phone.call(uri, media),
     hangup: () => current.terminate(),
+    reject: () => current.terminate({ status_code: 486 }),
+    hold: () => current.hold(),
+    resume: () => current.unhold(),
+    renew: () => current.renegotiate({}, () => tell("renewed")),
     unregister: () => phone.unregister(),
   };
   phone.start();

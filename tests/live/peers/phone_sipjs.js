@@ -6,12 +6,18 @@ window.start = async ({ url, user, password, domain, expires_s, answers }) => {
 
   function follow(session) {
     current = session;
-    session.delegate = { onBye: () => (session.by = "remote") };
+    session.delegate = { onBye: () => (session.by = "remote"), onInvite: () => tell("reinvite") };
     session.stateChange.addListener((state) => {
       if (state === SIP.SessionState.Established) tell("confirmed");
+      if (state === SIP.SessionState.Establishing) tell("progress");
       if (state === SIP.SessionState.Terminated) tell("ended", { by: session.by ?? "local" });
     });
   }
+
+  const reinvite = (hold, event) => {
+    current.sessionDescriptionHandlerOptionsReInvite = { hold };
+    current.invite({ requestDelegate: { onAccept: () => tell(event) } });
+  };
 
   const register = () =>
     registerer.register({
@@ -53,7 +59,11 @@ window.start = async ({ url, user, password, domain, expires_s, answers }) => {
       follow(inviter);
       inviter.invite();
     },
-    hangup: () => current.bye(),
+    hangup: () => (current.state === SIP.SessionState.Established ? current.bye() : current.cancel()),
+    reject: () => current.reject({ statusCode: 486 }),
+    hold: () => reinvite(true, "hold"),
+    resume: () => reinvite(false, "unhold"),
+    renew: () => reinvite(false, "renewed"),
     unregister: () =>
       registerer.unregister({ requestDelegate: { onAccept: () => tell("unregistered") } }),
   };

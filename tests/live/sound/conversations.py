@@ -1,0 +1,128 @@
+"""What two phones, or the node and a phone, do with each other; an AssertionError says what is not heard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from engine.notes import DialogEnded
+from tests.live.live_machines import until
+from tests.live.sound.phones import Phone
+from tests.live.sound.stage import Stage
+
+SAID_S = 15.0  # for whatever takes a client and a busy machine its time
+FOUND = 0.5  # of what is heard is the other's tone
+GONE = 0.05
+NODE_HZ = 500.0
+
+
+async def talk(stage: Stage, caller: Phone, callee: Phone) -> None:
+    """They hear each other; the callee hangs up."""
+    await _set_up(stage, caller, callee)
+    await _both_hear(caller, callee)
+    await _end(stage, callee, caller, callee)
+
+
+async def hold(stage: Stage, caller: Phone, callee: Phone) -> None:
+    """The caller holds, and is sent nothing any more, or sends nothing; it resumes; so does the callee then."""
+    await _set_up(stage, caller, callee)
+    await _both_hear(caller, callee)
+    for one, other in ((caller, callee), (callee, caller)):
+        listener, speaker = (other, one) if one.deaf_after_hold else (one, other)
+        one.order("hold")
+        await _hears(listener, speaker, lambda share: share < GONE)
+        one.order("resume")
+        await _hears(listener, speaker, lambda share: share > FOUND)
+    await _end(stage, caller, caller, callee)
+
+
+async def renew(stage: Stage, caller: Phone, callee: Phone) -> None:
+    """The caller, a browser, sends a re-INVITE; they hear each other still."""
+    await _set_up(stage, caller, callee)
+    await _both_hear(caller, callee)
+    caller.order("renew")
+    await until(lambda: caller.happened("renewed"), SAID_S)
+    await _both_hear(caller, callee)
+    await _end(stage, caller, caller, callee)
+
+
+async def cancel(stage: Stage, caller: Phone, callee: Phone) -> None:
+    """The caller gives up while it rings."""
+    _begin(stage, caller, callee)
+    await until(lambda: callee.happened("incoming") and caller.happened("progress"), SAID_S)
+    caller.order("hangup")
+    await until(lambda: _over(caller) and _over(callee), SAID_S)
+
+
+async def reject(stage: Stage, caller: Phone, callee: Phone) -> None:
+    """The callee is busy."""
+    _begin(stage, caller, callee)
+    await until(lambda: callee.happened("incoming"), SAID_S)
+    callee.order("reject")
+    await until(lambda: _over(caller), SAID_S)
+
+
+async def called_by_node(stage: Stage, phone: Phone) -> None:
+    """The node calls with a plain offer, speaks and listens."""
+    sound = stage.sound
+    sound.close()
+    sound.joins, sound.hz = False, NODE_HZ
+    phone.forget()
+    ended = len(stage.of("edge", DialogEnded))
+    stage.call(phone.user)
+    await until(lambda: phone.happened("incoming"), SAID_S)
+    phone.order("answer")
+    await until(lambda: phone.happened("confirmed") and sound.legs, SAID_S)
+    (leg,) = sound.legs.values()
+    await until(lambda: phone.heard(NODE_HZ) > FOUND and leg.heard(phone.hz) > FOUND, SAID_S)
+    phone.order("hangup")
+    await until(lambda: _over(phone) and len(stage.of("edge", DialogEnded)) >= ended, SAID_S)
+
+
+# --- parts -----------------------------------------------------------------------------------------------------
+
+
+def _begin(stage: Stage, caller: Phone, callee: Phone) -> None:
+    stage.sound.close()
+    stage.sound.joins = True
+    caller.forget()
+    callee.forget()
+    caller.order("call", f"sip:{callee.user}@{stage.host}")
+
+
+async def _set_up(stage: Stage, caller: Phone, callee: Phone) -> None:
+    _begin(stage, caller, callee)
+    await until(lambda: callee.happened("incoming"), SAID_S)
+    callee.order("answer")
+    await until(lambda: caller.happened("confirmed") and callee.happened("confirmed"), SAID_S)
+
+
+async def _both_hear(caller: Phone, callee: Phone) -> None:
+    try:
+        await until(lambda: caller.heard(callee.hz) > FOUND and callee.heard(caller.hz) > FOUND, SAID_S)
+    except AssertionError:
+        shares = (caller.heard(callee.hz), callee.heard(caller.hz))
+        raise AssertionError("caller hears {:.2f}, callee hears {:.2f}".format(*shares)) from None
+
+
+async def _hears(phone: Phone, other: Phone, enough: Callable[[float], bool]) -> None:
+    try:
+        await until(lambda: enough(phone.heard(other.hz)), SAID_S)
+    except AssertionError:
+        raise AssertionError(f"user {phone.user} hears {phone.heard(other.hz):.2f} of {other.user}") from None
+
+
+async def clear(stage: Stage, *phones: Phone) -> None:
+    """End what a conversation that went wrong has left."""
+    for phone in phones:
+        if phone.happened("confirmed") and not _over(phone):
+            phone.order("hangup")
+            await until(lambda: _over(phone), SAID_S)  # noqa: B023  # it is awaited here
+
+
+async def _end(stage: Stage, by: Phone, caller: Phone, callee: Phone) -> None:
+    by.order("hangup")
+    await until(lambda: _over(caller) and _over(callee), SAID_S)
+
+
+def _over(phone: Phone) -> bool:
+    return bool(phone.happened("ended") or phone.happened("failed"))

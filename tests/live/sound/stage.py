@@ -1,0 +1,128 @@
+"""A live edge with a relay, before one modelled FreeSWITCH that speaks and hears, for real clients to meet at."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from engine.boundary import AgentOrder, Datagram, Effect, Input, Interface, Machine, Note, Send
+from engine.live import LiveHost
+from lab.certificates import make_certificate
+from lab.rehearsal.addresses import onto_loopback
+from sim.agents.notes import BindingStored
+from sim.build import parts
+from sim.host import Birth
+from tests.live.sound.node_sound import NodeSound
+from topologies import parse
+
+PASSWORD = "1234"
+NODE = "FS1"
+INTERFACES = {"udp": "agents", "ws": "web", "wss": "secure"}
+
+# Opus stays outside, so that the node's two legs have one codec: it joins them without transcoding.
+TOPOLOGY = """
+edges:
+  edge:
+    interfaces:
+      agents: {host: 127.0.0.1, port: 5060}
+      web: {host: 127.0.0.1, transport: ws, port: 5066}
+      secure: {host: 127.0.0.1, transport: wss, port: 7443}
+      inside: {host: 127.0.0.2, port: 5060}
+    relay: RELAY
+nodes:
+  FS1: {host: 127.0.1.1, interface: inside, resources: pstn=100, model: {auth: false}}
+clients:
+  client: {host: 127.0.2.1}
+"""
+
+
+class Ear:
+    """The node, whose descriptions are listened to."""
+
+    def __init__(self, machine: Machine, sound: NodeSound) -> None:
+        self._machine = machine
+        self._sound = sound
+        self.deadline = machine.deadline
+
+    def start(self, now: float) -> Sequence[Effect]:
+        return self._said(self._machine.start(now))
+
+    def receive(self, event: Input, now: float) -> Sequence[Effect]:
+        if isinstance(event, Datagram) and (found := _described(event.data)):
+            self._sound.heard(*found)
+        return self._said(self._machine.receive(event, now))
+
+    def tick(self, now: float) -> Sequence[Effect]:
+        return self._said(self._machine.tick(now))
+
+    def _said(self, effects: Sequence[Effect]) -> Sequence[Effect]:
+        for effect in effects:
+            if isinstance(effect, Send) and (found := _described(effect.data)):
+                self._sound.said(*found)
+        return effects
+
+
+def _described(message: bytes) -> tuple[bytes, bytes] | None:
+    """Call-ID and description of a message that has one."""
+    head, _, body = message.partition(b"\r\n\r\n")
+    call_id = re.search(rb"\r\nCall-ID: ([^\r]+)", head)
+    return (call_id[1], body) if body.startswith(b"v=0") and call_id else None
+
+
+class Stage:
+    """Edge and node, their Notes, and the node's sound."""
+
+    def __init__(self, folder: Path, relay: Any) -> None:
+        text = TOPOLOGY.replace("RELAY", json.dumps(relay)).encode()
+        topology = onto_loopback(parse(text), private=True)
+        edge = topology.edges["edge"].interfaces
+        self.host = edge["agents"].host
+        self.ports = {transport: edge[name].port for transport, name in INTERFACES.items()}
+        self.client_host = topology.clients["client"].host
+        self.files = make_certificate(folder / "tls", [self.host])
+        self.sound = NodeSound(topology.nodes[NODE].host)
+        self.notes: dict[str, list[Note]] = {}
+        self._hosts: dict[str, LiveHost] = {}
+        for part in parts(topology, None):
+            if part.role != "client":
+                machine = part.make(Birth(0, False), Random())
+                self._host(
+                    part.place, Ear(machine, self.sound) if part.role == "node" else machine, part.interfaces
+                )
+
+    def _host(self, place: str, machine: Machine, interfaces: Sequence[Interface]) -> None:
+        told = self.notes[place] = []
+        shown = [replace(each, tls=self.files.tls if each.secure else None) for each in interfaces]
+        self._hosts[place] = LiveHost(machine, shown, on_note=lambda note, now: told.append(note))
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, folder: Path, relay: Any) -> AsyncIterator[Stage]:
+        """Start node and edge, and end them."""
+        self = cls(folder, relay)
+        try:
+            for host in self._hosts.values():
+                await host.start()
+            yield self
+        finally:
+            self.sound.close()
+            for host in self._hosts.values():
+                host.kill()
+
+    def call(self, user: str) -> None:
+        """Have the node call a registered user."""
+        self._hosts[NODE].deliver(AgentOrder("originate", f"user/{user} &echo"))
+
+    def registered(self, user: str) -> bool:
+        """Whether the node knows where this user is."""
+        return any(each.user == user for each in self.of(NODE, BindingStored))
+
+    def of(self, place: str, kind: type[Any]) -> list[Any]:
+        """What a place has told of this kind."""
+        return [note for note in self.notes[place] if isinstance(note, kind)]
