@@ -197,10 +197,15 @@ class Pong(NamedTuple):
 
 
 class StreamClosed(NamedTuple):
-    """A connection ended; nothing can be sent on this flow any more."""
+    """A connection ended; nothing can be sent on this flow any more.
+
+    ``farewell``: the peer took its leave by WebSocket's close frame, as a page does that is left. One that was
+    cut off may come back.
+    """
 
     flow: Flow
     reason: str
+    farewell: bool = False
 
 
 class Unreachable(NamedTuple):

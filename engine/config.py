@@ -125,6 +125,8 @@ class RegistrarConfig:
     flow_timer_s: int = 0  # told to outbound agents; 0: not told
     gruu: bool = False  # RFC 5627; JsSIP then puts its GRUU into each Contact
     on_flow_lost: Literal["remove", "mark"] = "remove"  # bindings of a connection that was lost
+    # Requests for an agent whose connection was lost wait so long for its return; JsSIP tries after 2 s.
+    flow_wait_s: float = 5.0
     shared: bool = True  # S1: the nodes share one database of registrations, so that none needs re-homing
     rehome_window_s: float = 30.0  # agents of a lost node are made to register anew, spread over so long
 

@@ -129,3 +129,15 @@ class DialogTable(Timed):
 
     def __len__(self) -> int:
         return len(self._dialogs)
+
+
+def ending(method: bytes, status: int, failed: bool) -> str:
+    """Why a request ended the dialog that it was sent in, "" where it did not (§12.2.1.2, §15.1.1).
+
+    ``failed``: it brought no response, but ``status`` of our own.
+    """
+    if method != b"BYE":
+        return "lost" if status == 481 else ""
+    if status in (401, 407):
+        return ""  # it will come again with credentials
+    return "lost" if failed or status == 481 else "bye"

@@ -124,7 +124,7 @@ class Edge:
         self._core.rescue = self._new_rescue() if config.rescue.enabled else None
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
         self._streams = Streams(
-            config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, registrar.flow_lost
+            config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, self._flow_lost
         )
         registrar.connect(self._streams)
         self._keep_alive = KeepAlive[Binding](
@@ -162,6 +162,7 @@ class Edge:
     # --- Machine
 
     def start(self, now: float) -> Sequence[Effect]:
+        self._registrar.returns.begin(now)
         for node in self._pool:
             self._watch(node, now)
         self.events.start(now)
@@ -187,7 +188,7 @@ class Edge:
         elif isinstance(event, StreamOpened):
             self._streams.opened(event.flow, event.accepted, now)
         elif isinstance(event, StreamClosed):
-            self._streams.closed(event.flow, event.reason, now)
+            self._streams.closed(event.flow, event.reason, event.farewell, now)
         elif isinstance(event, Pong):
             self._streams.answered(event.flow)
         elif isinstance(event, Unreachable):
@@ -326,6 +327,12 @@ class Edge:
         if node is not None:
             self._pool.unreachable(node, now, event.reason)
         self._layer.unreachable(event.flow, event.reason, now)
+
+    def _flow_lost(self, flow: Flow, reason: str, farewell: bool, now: float) -> None:
+        """A connection ended: with it, what was bound to it and what was asked on it."""
+        self._registrar.flow_lost(flow, reason, farewell, now)
+        for branch in self._core.branches_on(flow):
+            branch.flow_lost(reason, now)
 
     # --- nodes
 

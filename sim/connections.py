@@ -129,7 +129,8 @@ class Connections:
         end = self._ends.get((port.host.place, stream))
         if end is not None and end.state == "open":
             self._forget(end)
-            self._travel(end, lambda other: self._end(other, "closed by peer"), "fin")
+            farewell = port.interface.whole_messages  # a WebSocket says so in a frame of its own
+            self._travel(end, lambda other: self._end(other, "closed by peer", farewell), "fin")
             self._tell_soon(port.host, StreamClosed(end.flow, "closed"))
 
     def ping(self, port: Port, stream: int) -> None:
@@ -291,10 +292,10 @@ class Connections:
         else:
             self._forget(end)  # not accepted yet, so nobody knows of it
 
-    def _end(self, end: _End, reason: str) -> None:
+    def _end(self, end: _End, reason: str, farewell: bool = False) -> None:
         if end.state == "open":
             self._forget(end)
-            self._receive(end, StreamClosed(end.flow, reason))
+            self._receive(end, StreamClosed(end.flow, reason, farewell))
 
     # --- the way between ----------------------------------------------------------------------------------
 

@@ -125,6 +125,9 @@ Registrar = Annotated[
         flow_timer_s=Field(ge=0, description="Keep-alive interval told to outbound agents; 0: none is told."),
         gruu=Field(description="Whether RFC 5627 addresses are given out."),
         on_flow_lost=Field(description="remove or mark the contacts of a connection that was lost."),
+        flow_wait_s=Field(
+            ge=0, description="Calls and BYEs wait so long for an agent whose connection was lost; 0: not at all."
+        ),
         shared=Field(description="Whether the nodes share one database of registrations."),
         rehome_window_s=Field(ge=0, description="Agents of a lost node register anew spread over so long."),
     ),

@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_owner",
         "_reason",
         "_transport",
+        "farewell_heard",
         "flow",
         "opening",
         "reads",
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol):
     def __init__(self, opening: Opening | None, context: Context, owner: Owner) -> None:
         self.opening = opening  # None: accepted
         self.flow: Flow | None = None  # None: not open yet
+        self.farewell_heard = False
         self.reads = 0
         self.writes = 0
         self._context = context
@@ -104,7 +106,7 @@ class Connection(asyncio.Protocol):
             self._cut.cancel()
         if self.flow:
             self._owner.lost(self)
-            self._context.feed((StreamClosed(self.flow, reason),))
+            self._context.feed((StreamClosed(self.flow, reason, self.farewell_heard),))
         elif self._opened and not self._opened.done():
             if self._failed:
                 error = HandshakeError(self._failed)

@@ -99,6 +99,7 @@ class WebSocketConnection(Connection):
     def farewell(self, code: int) -> None:
         """The peer's close frame: answer it where it is the first one, then end (RFC 6455 §7.1.1)."""
         if not self._farewell_said:
+            self.farewell_heard = code in _NO_FAULT
             self._say_farewell(code, "closed by peer" if code in _NO_FAULT else f"closed by peer ({code})")
         super().close(self._reason)
 

@@ -13,6 +13,8 @@ from engine.notes.agents import (
     ContactRehomed,
     ContactUnbound,
     RefreshAnswered,
+    RequestHeld,
+    RequestResumed,
 )
 from engine.notes.calls import (
     AttemptEnded,
@@ -105,7 +107,9 @@ __all__ = [
     "RefreshAnswered",
     "RelayAnswersDropped",
     "RelayStateChanged",
+    "RequestHeld",
     "RequestRefused",
+    "RequestResumed",
     "RescuedCallEnded",
     "StoreBack",
     "StoreLost",

@@ -42,6 +42,24 @@ class ContactLost(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class RequestHeld(Note):
+    """A request waits for its agent, whose connection was lost a moment ago, for ``up_to_s``."""
+
+    call_id: str
+    method: str
+    up_to_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RequestResumed(Note):
+    """A request that was held goes to its agent, who is back."""
+
+    call_id: str
+    method: str
+    held_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ContactOrphaned(Note):
     """The node that holds a user's contact takes no calls any more, and the nodes share nothing.
 

@@ -10,8 +10,9 @@ from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
+from engine.proxy.homecoming import hold
 from engine.proxy.routes import Routed, next_hop, take_routes
-from engine.registrar import Relay, Target
+from engine.registrar import FlowFailedError, Relay, Target
 from engine.sip.errors import RefusalError, SipError
 from engine.sip.headers import parse_number
 from engine.sip.message import Request, Response, respond
@@ -95,8 +96,15 @@ class Admission:
         from_node = core.pool.at(flow.peer) is not None
         if in_dialog and core.rescue is not None and core.rescue.takes(transaction, from_node, now):
             return
-        target = self._target(request, flow, routed)
         context = ResponseContext(core, transaction, flow, routed.interface, key, now)
+        try:
+            target = self._target(request, flow, routed)
+        except FlowFailedError as failed:
+            if not hold(context, failed.key, partial(self._target, request, flow, routed), now):
+                raise
+            if request.method == b"INVITE":
+                transaction.respond(respond(request, 100), now)
+            return
         if in_dialog or from_node or target is not None:
             if target is None:
                 self._check_way(request, routed, in_dialog)

@@ -117,6 +117,8 @@ class Branch(Timed):
             look_at = now + core.pool.passive.suspect_after_s
         else:
             look_at = float("inf")
+            if flow.stream:
+                core.sent_on(flow, self)
         if timeout_s is not None:
             self._timeout_at = now + timeout_s
         core.timers.arm(self, min(look_at, self._timeout_at))
@@ -179,7 +181,13 @@ class Branch(Timed):
         if self.node is not None:
             self._context.core.pool.unreachable(self.node, now, reason)
         self._leave_leg(now)
-        self._end(503, reason, None, now)  # §16.9: as if 503 had been received
+        # §16.9: as if 503 had been received; RFC 5626 §5.3 where it was an agent's own connection
+        self._end(430 if self.node is None and transaction.flow.stream else 503, reason, None, now)
+
+    def flow_lost(self, reason: str, now: float) -> None:
+        """The agent's connection is gone, and the request or its answer with it."""
+        if self._client is not None:
+            self._client.unreachable(reason, now)
 
     # --- time
 
@@ -247,6 +255,8 @@ class Branch(Timed):
     def _left_node(self) -> None:
         if self.node is not None:
             self._context.core.attempts_at(self.node).pop(self, None)
+        elif self._client is not None and self._client.flow.stream:
+            self._context.core.left(self._client.flow, self)
 
     def _leave_leg(self, now: float) -> None:
         """No further response will come, so that the leg ends, unless a dialog has it."""

@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from types import CoroutineType
 
 from engine.boundary import Flow, RecordKind
+from engine.dialogs import ending
 from engine.nodes import Node, Pool
 from engine.notes import DecisionTaken, MessageDropped, PolicyFailed
 from engine.policy import Answer, Attempt, Call, Pause, Waiting
@@ -17,6 +18,7 @@ from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.following import end_dialog, follow, is_taken_over, record_route
 from engine.proxy.forward import branch_of, breadth_of, forward
+from engine.proxy.homecoming import Homecoming, hold_again
 from engine.proxy.routes import next_hop
 from engine.proxy.session_interval import raise_session_interval
 from engine.registrar import Relay, Target
@@ -66,6 +68,7 @@ class ResponseContext(Timed):
         "core",
         "final_sent",
         "flow",
+        "homecoming",
         "registration",
         "request",
         "transaction",
@@ -102,6 +105,7 @@ class ResponseContext(Timed):
         self._attempts = 0
         self._best: Response | None = None
         self._failure = 0  # status of the last failure that brought no response
+        self.homecoming: Homecoming | None = None  # while this waits for its agent's return
         self._refusal = 0  # the status of the last branch that was not even sent
         self._rejection: tuple[int, bytes, tuple[bytes, ...]] | None = None
         self._call: Call | None = None
@@ -139,8 +143,11 @@ class ResponseContext(Timed):
     def relay(self, target: Target | None, now: float) -> None:
         """Forward to an agent, or along the route set: in-dialog requests, and those that a node routes itself."""
         self._now = now
+        self.homecoming = None
+        self._failure = 0
         if target is not None:
             self._target = target
+            self.request.uri = target.uri
             self._send(None, target.flow, _ALONG_THE_ROUTE, now)
             return
         try:
@@ -152,6 +159,12 @@ class ResponseContext(Timed):
         if node is not None and not self._leave_by:
             flow = node.flow
         self._send(node, flow, _ALONG_THE_ROUTE, now)
+
+    def end_unsent(self, status: int, now: float) -> None:
+        """What waited for its agent is not sent."""
+        self.homecoming = None
+        self._failure = status
+        self._finish(now)
 
     # --- what the policy asks for (CallDriver)
 
@@ -375,14 +388,16 @@ class ResponseContext(Timed):
         if any(not other.closed for other in self._open):
             return
         if self._coroutine is None:
-            self._finish(now)
+            lost = status == 430 and response is None
+            if not lost or self._target is None or not hold_again(self, self._target, now):
+                self._finish(now)
         elif isinstance(self._waiting, Attempt):
             self._advance(self._outcome(), now)
 
     def _outcome(self) -> Answer:
         """The result of the attempt whose branches have all ended; ``_open`` is emptied for the next one."""
         silent = not any(branch.heard for branch in self._open)
-        best = min(self._open, key=_preference)
+        best = min(self._open, key=lambda branch: rank(branch.status))  # as for the responses themselves
         self._open.clear()
         return Answer(best.status, best.node.name if best.node is not None else "", silent, self.cancelled)
 
@@ -402,7 +417,10 @@ class ResponseContext(Timed):
         waiting = [branch for branch in self._open if not branch.closed]
         for branch in waiting:
             branch.cancel(now)
-        if not waiting:  # the policy pauses
+        if self.homecoming is not None:
+            self.homecoming.end()
+            self.end_unsent(487, now)
+        elif not waiting:  # the policy pauses
             self._advance(Answer(487, "", cancelled=True), now)
 
     def fire(self, now: float) -> None:
@@ -459,7 +477,8 @@ class ResponseContext(Timed):
         """Everything is said; let go of what only the way here needed."""
         self.final_sent = True
         request = self.request
-        if request.to.tag and (why := self._dialog_over()):
+        status = self._best.status if self._best is not None else self._failure
+        if request.to.tag and (why := ending(request.method, status, bool(self._failure))):
             end_dialog(self.core, request, why, now)
         for branch in self._open:
             if not branch.closed:
@@ -472,17 +491,3 @@ class ResponseContext(Timed):
         self._best = None
         request.shed()
         self.core.timers.arm(self, float("inf"))
-
-    def _dialog_over(self) -> str:
-        """Why this request ended the dialog that it was sent in, "" where it did not (§12.2.1.2, §15.1.1)."""
-        status = self._best.status if self._best is not None else self._failure
-        if self.request.method != b"BYE":
-            return "lost" if status == 481 else ""
-        if status in (401, 407):
-            return ""  # it will come again with credentials
-        return "lost" if self._failure or status == 481 else "bye"
-
-
-def _preference(branch: Branch) -> tuple[int, int]:
-    """Which branch stands for a fork that failed: as for the responses themselves."""
-    return rank(branch.status)

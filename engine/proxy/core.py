@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from engine.boundary import Effect
+from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
 from engine.here import Here
@@ -24,6 +24,7 @@ class ProxyCore:
 
     __slots__ = (
         "_attempts",
+        "_on_streams",
         "config",
         "dialogs",
         "errors_told",
@@ -73,10 +74,27 @@ class ProxyCore:
         self.tells_details = True  # whether anyone reads the Notes of level DEBUG
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
         self._attempts: dict[str, dict[Branch, None]] = {}
+        self._on_streams: dict[Flow, dict[Branch, None]] = {}
 
     def attempts_at(self, node: Node) -> dict[Branch, None]:
         """The branches waiting for this node, oldest first."""
         return self._attempts.setdefault(node.name, {})
+
+    def sent_on(self, stream: Flow, branch: Branch) -> None:
+        """A branch waits for an agent on a connection."""
+        self._on_streams.setdefault(stream, {})[branch] = None
+
+    def left(self, stream: Flow, branch: Branch) -> None:
+        """It waits no more."""
+        branches = self._on_streams.get(stream)
+        if branches is not None:
+            branches.pop(branch, None)
+            if not branches:
+                del self._on_streams[stream]
+
+    def branches_on(self, stream: Flow) -> list[Branch]:
+        """The branches that wait for an agent on this connection, oldest first."""
+        return list(self._on_streams.get(stream, ()))
 
     @property
     def open_attempts(self) -> int:

@@ -6,6 +6,6 @@ from engine.registrar.binding import Binding
 from engine.registrar.bindings import Listener
 from engine.registrar.registrar import Registrar
 from engine.registrar.relay import Relay
-from engine.registrar.targets import Target
+from engine.registrar.targets import FlowFailedError, Target
 
-__all__ = ["Binding", "Listener", "Registrar", "Relay", "Target"]
+__all__ = ["Binding", "FlowFailedError", "Listener", "Registrar", "Relay", "Target"]

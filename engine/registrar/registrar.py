@@ -18,6 +18,7 @@ from engine.registrar.homes import Homes
 from engine.registrar.rehoming import Connections, Rehoming, longest_s
 from engine.registrar.relay import Relay
 from engine.registrar.request import Registration, read
+from engine.registrar.returns import Returns
 from engine.registrar.targets import Targets
 from engine.registrar.tokens import Tokens
 from engine.sip.errors import RefusalError, SipError
@@ -41,6 +42,7 @@ class Registrar:
         "facing",
         "here",
         "homes",
+        "returns",
         "targets",
         "tells_details",
         "tokens",
@@ -61,6 +63,7 @@ class Registrar:
         self._out = out
         self.tells_details = True  # False: nobody reads Notes of level debug
         self.homes = Homes()
+        self.returns = Returns(config.registrar.flow_wait_s)
         drawn, secret = rng.randbytes(32), config.registrar.secret
         self.here = here
         self.tokens = Tokens(drawn if secret is None else secret.encode(), rng.getrandbits(32))
@@ -73,6 +76,7 @@ class Registrar:
         """Take over new settings; bindings that stand feel them at their next refresh."""
         self._config = self.facing.config = config.registrar
         self._limits = config.limits
+        self.returns.wait_s = config.registrar.flow_wait_s
 
     def connect(self, connections: Connections) -> None:
         """The connections over which agents come."""
@@ -174,6 +178,7 @@ class Registrar:
         """A node has accepted a contact, whose agent may have gone meanwhile."""
         if not flow.stream or flow in self.targets.connections:
             self.bindings.hold(binding, flow, now + expires_s, now)
+            self.returns.back(binding.key, now)
 
     def answer_lines(self, registration: Registration, now: float) -> list[bytes]:
         """What a 2xx tells the agent: all contacts of the user, each as its agent wrote it (§10.3 step 8)."""
@@ -201,9 +206,13 @@ class Registrar:
         """When the last binding on this connection expires; 0.0 without any."""
         return max((binding.expires_at for binding in self.bindings.on(flow)), default=0.0)
 
-    def flow_lost(self, flow: Flow, reason: str, now: float) -> None:
-        """A connection ended."""
+    def flow_lost(self, flow: Flow, reason: str, farewell: bool, now: float) -> None:
+        """A connection ended; ``farewell``: its agent has said so, and won't come back by itself."""
         for binding in self.bindings.on(flow):
+            if farewell:
+                self.returns.left(binding.key, now)
+            else:
+                self.returns.lost(binding.key, now)
             self._lost(binding, f"connection lost: {reason}", now)
 
     def unreachable(self, binding: Binding, reason: str, now: float) -> None:

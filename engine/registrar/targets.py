@@ -20,6 +20,14 @@ from engine.sip.uri import parse_uri
 _WEB = ("ws", "wss")
 
 
+class FlowFailedError(SipError):
+    """The flow on which the agent of this key was reached is gone (RFC 5626 §5.3)."""
+
+    def __init__(self, why: str, key: bytes) -> None:
+        super().__init__(why, 430)
+        self.key = key
+
+
 class Target(NamedTuple):
     """An agent that is reached on a flow. ``uri`` is the Request-URI for it."""
 
@@ -51,7 +59,7 @@ class Targets:
         Raises
         ------
         SipError
-            403 where the token is not ours, or not the sender's; 430 where its flow is gone (RFC 5626 §5.3).
+            403 where the token is not ours, or not the sender's; ``FlowFailedError`` where its flow is gone.
         """
         if PREFIX in request.uri and not request.has("route"):
             uri = parse_uri(request.uri)
@@ -68,12 +76,24 @@ class Targets:
             raise SipError("flow token that is not its sender's to use", 403)
         return self._by_route(token, request.uri)
 
+    def again(self, target: Target, in_dialog: bool) -> Target:
+        """The same agent on the flow that it has by now, at the Contact that it has by now.
+
+        Raises
+        ------
+        SipError
+            ``FlowFailedError`` where it has none.
+        """
+        binding = self._bindings.get(target.key)
+        flow = self._flow(binding, FlowToken(target.key))
+        return Target(flow, target.key, target.uri if in_dialog or binding is None else binding.contact)
+
     def _by_contact(self, token: FlowToken) -> Target:
         """The node stored the token as Contact: the agent's own takes its place."""
         binding = self._bindings.get(token.key)
         contact = token.contact if binding is None else binding.contact
         if not contact:
-            raise SipError("flow token of an agent that is not registered", 430)
+            raise FlowFailedError("flow token of an agent that is not registered", token.key)
         return Target(self._flow(binding, token), token.key, contact)
 
     def _by_route(self, token: FlowToken, uri: bytes) -> Target | None:
@@ -103,7 +123,7 @@ class Targets:
         """The live flow: the binding's, which has moved with its agent, else the one in the token."""
         flow = token.flow if binding is None else binding.flow
         if not self._is_open(flow):
-            raise SipError("flow failed", 430)
+            raise FlowFailedError("flow failed", token.key)
         return flow  # type: ignore[return-value]  # None is not open
 
     def _is_open(self, flow: Flow | None) -> bool:

@@ -31,7 +31,7 @@ class Streams:
     lease
         Tells until when the registrations that came over this connection last; 0.0 without any.
     lost
-        Told of each connection that ended, with the reason in words.
+        Told of each connection that ended, with the reason in words, and whether the peer has taken its leave.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class Streams:
         out: list[Effect],
         rng: random.Random,
         lease: Callable[[Flow], float],
-        lost: Callable[[Flow, str, float], None],
+        lost: Callable[[Flow, str, bool, float], None],
     ) -> None:
         self._interfaces = interfaces
         self._wheel = wheel
@@ -140,7 +140,7 @@ class Streams:
         if connection is not None:
             connection.pinged_at = NEVER
 
-    def closed(self, flow: Flow, reason: str, now: float) -> None:
+    def closed(self, flow: Flow, reason: str, farewell: bool, now: float) -> None:
         """A connection ended."""
         connection = self._table.pop(flow, None)
         if connection is None:
@@ -159,7 +159,7 @@ class Streams:
         self._out.append(
             ConnectionClosed(flow.interface, f"{host}:{port}", flow.stream, reason, now - connection.opened_at)
         )
-        self._lost(flow, reason, now)
+        self._lost(flow, reason, farewell, now)
 
     # --- what is done
 
@@ -167,7 +167,7 @@ class Streams:
         """End a connection, after what was sent on it before."""
         if flow in self._table:
             self._out.append(Close(flow))
-            self.closed(flow, reason, now)
+            self.closed(flow, reason, False, now)
 
     def ping(self, flow: Flow) -> None:
         """Ask the peer whether it lives."""

@@ -228,7 +228,12 @@ class Peer:
         self.world.happen(Pong(self.flow))
 
     def closes(self, reason: str = "closed by peer") -> None:
+        """The connection ends, cut off on the way for all that is known."""
         self.world.happen(StreamClosed(self.flow, reason))
+
+    def leaves(self) -> None:
+        """The connection ends with the peer's farewell."""
+        self.world.happen(StreamClosed(self.flow, "closed by peer", farewell=True))
 
     def unreachable(self, reason: str = "port unreachable") -> None:
         """The network says that nothing listens there."""

@@ -53,7 +53,7 @@ def test_a_message_is_a_frame_on_any_path(path: str, fast: bool) -> None:
             assert world.machine.of(StreamData) == [StreamData(opened.flow, b"REGISTER")]
             assert (world.host.stats()[0].transport, world.host.stats()[0].connections) == ("ws", 1)
         await until(lambda: world.machine.of(StreamClosed))
-        assert world.machine.of(StreamClosed) == [StreamClosed(opened.flow, "closed by peer")]
+        assert world.machine.of(StreamClosed) == [StreamClosed(opened.flow, "closed by peer", farewell=True)]
         await world.host.stop()
 
     in_loop(scenario, fast=fast)

@@ -188,6 +188,19 @@ def test_close_sends_first_what_was_sent_before_then_says_farewell(fast: bool) -
     in_loop(scenario, fast=fast)
 
 
+def test_one_that_is_gone_without_a_word_has_not_taken_its_leave(fast: bool) -> None:
+    async def scenario() -> None:
+        world = await ws_world()
+        peer = await raw(world)
+        await peer.shake()
+        peer.sock.close()
+        await until(lambda: world.machine.of(StreamClosed))
+        assert not world.machine.of(StreamClosed)[0].farewell
+        await world.host.stop()
+
+    in_loop(scenario, fast=fast)
+
+
 def test_a_peer_that_says_no_farewell_is_cut_after_a_while(fast: bool) -> None:
     async def scenario() -> None:
         world = await ws_world(Sender(), LiveSettings(close_wait_s=0.1))
@@ -207,16 +220,21 @@ def test_a_peer_that_says_no_farewell_is_cut_after_a_while(fast: bool) -> None:
     in_loop(scenario, fast=fast)
 
 
-def test_a_farewell_is_answered_and_its_code_told() -> None:
+@pytest.mark.parametrize(
+    ("code", "reason", "farewell"),
+    [(1000, "closed by peer", True), (1001, "closed by peer", True), (4000, "closed by peer (4000)", False)],
+    ids=["done", "going away", "another"],
+)
+def test_a_farewell_is_answered_and_its_code_told(code: int, reason: str, farewell: bool) -> None:
     async def scenario() -> None:
         world = await ws_world()
         peer = await raw(world)
         await peer.shake()
-        await peer.say(frame(CLOSE, (4000).to_bytes(2, "big") + b"had enough"))
-        assert await peer.closed() == 4000
+        await peer.say(frame(CLOSE, code.to_bytes(2, "big") + b"had enough"))
+        assert await peer.closed() == code
         assert await peer.ended()
         await until(lambda: world.machine.of(StreamClosed))
-        assert world.machine.of(StreamClosed)[0].reason == "closed by peer (4000)"
+        assert world.machine.of(StreamClosed)[0][1:] == (reason, farewell)
         peer.sock.close()
         await world.host.stop()
 

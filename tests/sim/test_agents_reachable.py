@@ -165,6 +165,23 @@ def test_a_call_that_a_browser_made_can_be_ended_by_either_side_after_a_cut(clie
         assert story.run.violations == []
 
 
+@pytest.mark.parametrize(("client", "user"), [("page", 1005), ("safe", 1010)])
+def test_a_call_and_a_bye_that_come_while_the_websocket_is_away_are_not_lost(client: str, user: int) -> None:
+    story = day(
+        three(
+            f"{{at_s: 10, kind: call, target: phone/1000, to: {user}, hold_s: 100}}",
+            f"{{at_s: 15, kind: cut, between: [{client}, edge1]}}",
+            "{at_s: 15.5, kind: hangup, target: phone}",
+            f"{{at_s: 30, kind: cut, between: [{client}, edge1]}}",
+            originate(30.5, user),
+        )
+    )
+    ended = [(note.user, at_s, note.why) for at_s, note in story.noted(CallEnded)]
+    assert (str(user), pytest.approx(17.1, abs=0.3), "far end hung up") in ended
+    assert [round(at_s) for at_s, note in story.noted(CallTaken, client)] == [11, 33]
+    assert story.run.violations == []
+
+
 def test_a_killed_edge_loses_no_udp_agent_and_websockets_are_back_within_their_back_off() -> None:
     faults = ("{at_s: 40, kind: kill, target: edge1}", "{at_s: 41, kind: start, target: edge1}")
     story = day(three(*faults, originate(45, 1000), duration_s=120, ping_s=2, each=5))

@@ -25,6 +25,7 @@ from engine.ua.parts import block, reply
 from sim.agents.freeswitch import causes, dialplan, registrar
 from sim.agents.freeswitch.authenticator import CHALLENGED, FORBIDDEN
 from sim.agents.freeswitch.caller import CallerLeg
+from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.config import FreeSwitchConfig
 from sim.agents.freeswitch.node import Node
 from sim.agents.freeswitch.outbound import originate
@@ -46,7 +47,7 @@ class FreeSwitch:
 
     ``registrations`` is handed in where it outlives the process (its SQLite file) or is shared between nodes.
     ``wall_clock_offset_s`` added to ``now`` is Unix time, for the Date header. Orders: ``originate`` (argument
-    ``user/1000 &echo``), ``pause`` and ``unpause``, ``full`` and ``not_full``, ``shutdown``.
+    ``user/1000 &echo``), ``pause`` and ``unpause``, ``full`` and ``not_full``, ``hupall``, ``shutdown``.
     """
 
     def __init__(
@@ -140,12 +141,14 @@ class FreeSwitch:
             self._paused = order == "pause"
         elif order in ("full", "not_full"):
             self._said_full = order == "full"
+        elif order == "hupall":
+            self._hang_up_all(causes.NORMAL_CLEARING, now)
         elif order == "shutdown":
             self._shut_down(now)
         elif order == "originate":
             why = self._originate(argument, now)
         else:
-            why = "known orders: originate, pause, unpause, full, not_full, shutdown"
+            why = "known orders: originate, pause, unpause, full, not_full, hupall, shutdown"
         name = self._config.name
         self._node.out.append(OrderRefused(name, order, why) if why else OrderCarriedOut(name, order, argument))
 
@@ -158,9 +161,12 @@ class FreeSwitch:
         cause = originate(self._node, destination.removeprefix("user/"), now)
         return cause.reason.decode() if cause else ""
 
-    def _shut_down(self, now: float) -> None:
+    def _hang_up_all(self, cause: Cause, now: float) -> None:
         for leg in list(self._node.sessions.legs.values()):
-            leg.hang_up(causes.SHUTDOWN, now)
+            leg.hang_up(cause, now)
+
+    def _shut_down(self, now: float) -> None:
+        self._hang_up_all(causes.SHUTDOWN, now)
         self._node.events.say_farewell()
         self._paused = True
         self._deaf_from = now + self._config.shutdown_refusing_s

@@ -126,7 +126,9 @@ def test_a_browser_is_bound_and_reached_when_it_is_back() -> None:
     node = next(each for each in before.nodes if each.got("REGISTER"))
     uri = stored(node)
     after = next_life(before, SHARED)
-    assert calls(after.node(node.name), uri).statuses[-1] == 430
+    call = calls(after.node(node.name), uri)
+    after.advance(SHARED.flow_wait_s)
+    assert call.statuses == [100, 430]
     back = browser(after, 2)
     again = registers(back, "<sip:x@a.invalid;transport=ws>", cseq=2)
     commits(after)

@@ -61,7 +61,7 @@ def test_a_flow_that_failed_is_said_so() -> None:
     world = edge()
     agent = browser(world)
     registers(agent, contact(1), **OUTBOUND)
-    agent.closes()
+    agent.leaves()
     assert calls(asked(world)).statuses == [430]
 
 

@@ -179,7 +179,7 @@ def test_a_bye_reaches_a_browser_that_connected_again_during_the_call() -> None:
 def test_a_bye_to_a_browser_that_is_gone_is_answered_at_once() -> None:
     world = edge()
     agent, node, call = in_a_call(world)
-    agent.closes()
+    agent.leaves()
     call.bye()
     assert node.statuses("BYE") == [430]
 
@@ -212,7 +212,7 @@ def test_a_call_to_a_browser_that_is_gone_fails_at_once() -> None:
     agent = browser(world)
     registers(agent, BROWSERS_CONTACT)
     node = asked(world)
-    agent.closes()
+    agent.leaves()
     assert calls(node).statuses == [430]
 
 
@@ -233,8 +233,10 @@ def test_a_peer_over_tcp_whose_connection_is_gone_is_reached_by_its_contact() ->
 
 
 def anew() -> World:
-    """Another life of an edge with the same secret."""
-    return edge(SECRET, seed=99)
+    """Another life of an edge with the same secret, which waits for nobody to come back any more."""
+    world = edge(SECRET, seed=99)
+    world.advance(SECRET.flow_wait_s)
+    return world
 
 
 def test_after_a_restart_calls_still_reach_phones_on_udp() -> None:

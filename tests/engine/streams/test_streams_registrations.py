@@ -53,6 +53,7 @@ class Agent:
         node = next(each for each in self.world.nodes if each.got("REGISTER"))
         call = calls(node)
         if len(self.peer.got("INVITE")) == before:
+            self.world.advance(RegistrarConfig().flow_wait_s)
             assert call.final.status == 430
             return False
         self.peer.replies(last_invite(self.peer), 486)

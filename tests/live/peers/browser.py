@@ -112,13 +112,21 @@ async def browser(
 
 @asynccontextmanager
 async def registered(
-    folder: Path, transport: Transport, *, library: str = "jssip", relayed: bool = False, **more: Any
+    folder: Path,
+    transport: Transport,
+    *,
+    library: str = "jssip",
+    relayed: bool = False,
+    answers: bool = True,
+    **more: Any,
 ) -> AsyncIterator[tuple[Deployment, Browser, Relay]]:
     """An edge with its node, and a page that has registered there; ``relayed``: over what can be cut."""
     async with (
         Deployment.open(folder, transport, **more) as deployment,
         Relay.open((deployment.host, deployment.port)) as relay,
-        browser(folder, deployment, library=library, port=relay.port if relayed else None) as phone,
+        browser(
+            folder, deployment, library=library, port=relay.port if relayed else None, answers=answers
+        ) as phone,
     ):
         await until(lambda: phone.of("registered"), START_S)
         assert deployment.of("FS1", BindingStored)

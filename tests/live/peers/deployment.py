@@ -135,7 +135,7 @@ clients:
 
     def hang_up(self) -> None:
         """Have the node end all its calls."""
-        self._hosts["FS1"].deliver(AgentOrder("shutdown"))
+        self._hosts["FS1"].deliver(AgentOrder("hupall"))
 
     def of(self, place: str, kind: type[Any]) -> list[Any]:
         """What a place has told of this kind."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.boundary import Transport
-from engine.notes import ConnectionClosed, DialogEnded
+from engine.notes import ConnectionClosed, DialogEnded, RequestResumed
 from sim.agents.notes import BindingRemoved
 from tests.live.live_machines import in_loop, until
 from tests.live.peers.browser import MISSING, registered
@@ -60,6 +60,37 @@ def test_a_call_outlives_a_cut_websocket(transport: Transport, tmp_path: Path) -
             deployment.hang_up()
             await until(lambda: phone.of("ended"))
             assert phone.of("ended")[0]["by"] == "remote"
+
+    in_loop(scenario)
+
+
+def test_a_bye_that_comes_while_the_websocket_is_away_waits_for_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with registered(tmp_path, "wss", relayed=True) as (deployment, phone, relay):
+            deployment.call()
+            await until(lambda: phone.of("confirmed"))
+            relay.cut()
+            await until(lambda: deployment.of("edge", ConnectionClosed))
+            deployment.hang_up()
+            await until(lambda: phone.of("ended"))
+            assert len(phone.of("disconnected")) == 1
+            assert phone.of("ended")[0]["by"] == "remote"
+            assert [note.method for note in deployment.of("edge", RequestResumed)] == ["BYE"]
+
+    in_loop(scenario)
+
+
+def test_a_call_that_rings_when_the_websocket_is_cut_rings_on_and_is_answered(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with registered(tmp_path, "wss", relayed=True, answers=False) as (deployment, phone, relay):
+            deployment.call()
+            await until(lambda: "in 180" in deployment.passed("in 180"))
+            relay.cut()
+            await until(lambda: len(phone.of("incoming")) == 2)
+            phone.order("answer")
+            await until(lambda: phone.of("confirmed") and "out ACK" in deployment.passed("out ACK"))
+            deployment.hang_up()
+            await until(lambda: [fact["by"] for fact in phone.of("ended")] == ["remote"])
 
     in_loop(scenario)
 

@@ -234,6 +234,17 @@ def test_shutdown_ends_all_calls_refuses_for_a_while_and_falls_silent() -> None:
     assert ask(bench, request("OPTIONS", branch="b")) == []
 
 
+def test_hupall_ends_all_calls_and_nothing_else() -> None:
+    bench = Bench()
+    node = freeswitch(bench)
+    traffic(bench, load(calls=5, rate_per_s=50, hold_s=60))
+    bench.run(2.0)
+    bench.give(node, AgentOrder("hupall"))
+    bench.run(2.1)
+    assert {note.reason for note in bench.noted(CallEnded)} == {'Q.850;cause=16;text="NORMAL_CLEARING"'}
+    assert ask(bench, request("OPTIONS", branch="a")) == ["200 OK"]
+
+
 @pytest.mark.parametrize("order", [("dance", ""), ("originate", "user/1000"), ("originate", "user/1000 &echo")])
 def test_an_order_that_cannot_be_carried_out_is_refused_in_words(order: tuple[str, str]) -> None:
     bench = Bench()
