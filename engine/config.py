@@ -252,6 +252,24 @@ class HealthConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallRecordsConfig:
+    """Where a record of each call goes when it is over; nowhere where neither is named."""
+
+    csv: str | None = None  # a file
+    database: str | None = None  # its name in the topology
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HomerConfig:
+    """A collector of Homer, which is sent signalling as HEPv3 over UDP."""
+
+    host: str
+    port: int = 9060
+    agent_id: int = 2001  # by which Homer tells its sources apart
+    everything: bool = False  # all signalling; else what is asked for, of one call or user
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """Which policy routes, and its options (keyword arguments of its class).
 
@@ -283,6 +301,8 @@ class EdgeConfig:
     rescue: RescueConfig = field(default_factory=RescueConfig)
     api: ApiConfig | None = None  # None: the control socket alone
     health: HealthConfig | None = None
+    call_records: CallRecordsConfig = field(default_factory=CallRecordsConfig)
+    homer: HomerConfig | None = None
     domains: tuple[str, ...] = ()  # names, besides the interfaces' addresses, that mean this edge
     # Session-Expires below it is raised for the nodes: FreeSWITCH wants 120, JsSIP asks for 90. 0: let alone.
     min_session_expires_s: int = 120

@@ -443,7 +443,17 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
 
 def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
     """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in ("name", "timers", "domains", "dialog_lifetime_s", "store", "api", "health"):
+    for name in (
+        "name",
+        "timers",
+        "domains",
+        "dialog_lifetime_s",
+        "store",
+        "api",
+        "health",
+        "call_records",
+        "homer",
+    ):
         if getattr(before, name) != getattr(after, name):
             return f"{name} changed, which takes a restart"
     if _but_servers(before.relay) != _but_servers(after.relay):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import SystemRandom
@@ -13,13 +13,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.boundary import Interface, Level, Machine, Note, Reconfigure
-from engine.config import ApiConfig, EdgeConfig, HealthConfig
+from engine.config import ApiConfig, EdgeConfig, HealthConfig, HomerConfig
 from engine.edge import Edge, EdgeSettings, needs_restart
 from engine.live.control import default_path
 from engine.live.host import MachineFactory
+from engine.live.records import CsvSink, Sink, SqlSink
 from engine.live.serve import serve
 from engine.live.source import Change
 from engine.live.store import Store
+from engine.live.store.schema import check
 from engine.policies import load_policy
 from engine.policy import Policy
 from lab.databases import open_database
@@ -63,6 +65,7 @@ class Serving:
         self._secret: str | None = None  # of the flow tokens, as the store keeps it
         self._bound: tuple[Interface, ...] = ()
         self.store: Store | None = None
+        self.sinks: list[Sink] = []
 
     def read(self) -> EdgeSettings:
         """Read the file, look up its names and secrets, load its policy.
@@ -89,6 +92,7 @@ class Serving:
         if config.store.database is not None:
             self.store = Store(open_database(topology, config.store.database), config.store, config.name)
             self._secret = self.store.open() or None
+        self.sinks = list(_sinks(topology, config))
         config = self._with_secret(config)
 
         def make(bound: Mapping[str, Interface]) -> Machine:
@@ -120,6 +124,11 @@ class Serving:
     def health(self) -> HealthConfig | None:
         """Where its health is told."""
         return self._config.health if self._config is not None else None
+
+    @property
+    def homer(self) -> HomerConfig | None:
+        """Where signalling is sent."""
+        return self._config.homer if self._config is not None else None
 
     def reload(self) -> Change:
         """The settings and interfaces as the file has them now.
@@ -166,6 +175,16 @@ class Serving:
         return Reconfigure(settings), config.host_interfaces
 
 
+def _sinks(topology: Topology, config: EdgeConfig) -> Iterator[Sink]:
+    """Where call records go."""
+    if config.call_records.csv is not None:
+        yield CsvSink(Path(config.call_records.csv))
+    if config.call_records.database is not None:
+        database = open_database(topology, config.call_records.database)
+        check(database)
+        yield SqlSink(database, config.name)
+
+
 def pick_edge(topology: Topology, name: str | None) -> str:
     """The edge of that name, or the first one.
 
@@ -200,4 +219,5 @@ async def serve_edge(
         control_path=control_path,
         grace_s=grace_s,
         store=serving.store,
+        sinks=serving.sinks,
     )

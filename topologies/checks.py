@@ -118,10 +118,11 @@ def _addresses(topology: Topology) -> Iterator[Problem]:
 
 def _stored(topology: Topology) -> Iterator[Problem]:
     for edge_name, edge in topology.edges.items():
-        database = edge.store.database
-        if database is not None and database not in topology.databases:
-            where: Path = ("edges", edge_name, "store")
-            yield Problem(where, f"there is no database {database!r}", did_you_mean(database, topology.databases))
+        for key, database in (("store", edge.store.database), ("call_records", edge.call_records.database)):
+            if database is not None and database not in topology.databases:
+                where: Path = ("edges", edge_name, key)
+                remedy = did_you_mean(database, topology.databases)
+                yield Problem(where, f"there is no database {database!r}", remedy)
 
 
 def _served(topology: Topology) -> Iterator[Problem]:

@@ -10,8 +10,10 @@ from pydantic import BeforeValidator, Field
 
 from engine.config import (
     ApiConfig,
+    CallRecordsConfig,
     EdgeConfig,
     HealthConfig,
+    HomerConfig,
     KeepAliveConfig,
     LimitsConfig,
     PassiveConfig,
@@ -210,6 +212,27 @@ Health = Annotated[
 ]
 
 
+CallRecords = Annotated[
+    CallRecordsConfig,
+    Mirror(
+        csv=Field(
+            min_length=1, description="CSV file that is appended to; the path counts from the topology's file."
+        ),
+        database=Field(description="Which of databases: gets them, in its table calls."),
+    ),
+]
+
+Homer = Annotated[
+    HomerConfig,
+    Mirror(
+        host=Field(min_length=1, description="Host of the collector."),
+        port=Field(ge=1, le=65535, description="Its UDP port."),
+        agent_id=Field(ge=0, le=4294967295, description="By which Homer tells its sources apart."),
+        everything=Field(description="Whether all signalling is sent, not only what is asked for."),
+    ),
+]
+
+
 class Edge(Section):
     """One siptwin process."""
 
@@ -239,6 +262,10 @@ class Edge(Section):
         default=None, description="HTTP for operators' tools over TCP; without it there is the control socket."
     )
     health: Health | None = Field(default=None, description="Health checks of load balancers, without a token.")
+    call_records: CallRecords = Field(
+        default=CallRecordsConfig(), description="Where a record of each call goes when it is over."
+    )
+    homer: Homer | None = Field(default=None, description="A collector of Homer for signalling (HEPv3).")
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     min_session_expires_s: int = Field(
         default=default_of(EdgeConfig, "min_session_expires_s"),
@@ -249,6 +276,13 @@ class Edge(Section):
         default=default_of(EdgeConfig, "dialog_lifetime_s"),
         description="A dialog whose BYE was lost ends so late.",
     )
+
+    def call_records_from(self, base: Path | None) -> CallRecordsConfig:
+        """The settings of call records; relative paths count from ``base``."""
+        records = self.call_records
+        if base is None or records.csv is None:
+            return records
+        return replace(records, csv=str(base / records.csv))
 
     def api_from(self, base: Path | None) -> ApiConfig | None:
         """The API's settings; relative paths count from ``base``."""

@@ -105,6 +105,8 @@ class Topology(Section):
             store=edge.store,
             api=edge.api_from(self._base),
             health=edge.health,
+            call_records=edge.call_records_from(self._base),
+            homer=edge.homer,
             domains=edge.domains,
             min_session_expires_s=edge.min_session_expires_s,
             dialog_lifetime_s=edge.dialog_lifetime_s,

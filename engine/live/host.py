@@ -30,6 +30,7 @@ from engine.boundary import (
     Unreachable,
 )
 from engine.boundary import Close as CloseStream
+from engine.live.capture.tap import Tap
 from engine.live.errors import LiveError, bind_error, endpoint
 from engine.live.notes import InterfaceBound, MachineFailed
 from engine.live.port import Context, Port, PortStats
@@ -83,6 +84,7 @@ class LiveHost:
         self._pending: deque[Input] = deque()
         self._busy = False
         self._frozen = False
+        self.tap = Tap(lambda: self.interfaces)
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._timer: asyncio.Handle | None = None
@@ -266,10 +268,13 @@ class LiveHost:
         pending = self._pending
         receive = machine.receive
         carry_out = self._carry_out
+        tap = self.tap
         for _ in range(len(pending)):
             if not pending:  # an effect has killed us
                 return
             event = pending.popleft()
+            if not tap.idle:
+                tap.heard(event)
             try:
                 effects = receive(event, now)
             except Exception as error:
@@ -291,10 +296,12 @@ class LiveHost:
         return True
 
     def _carry_out(self, effects: Sequence[Effect], now: float) -> None:
-        ports = self._ports
+        ports, tap = self._ports, self.tap
         for effect in effects:
             if isinstance(effect, Send):
                 flow, data = effect
+                if not tap.idle:
+                    tap.sent(flow, data)
                 port = ports.get(flow.interface)
                 if port is not None:
                     port.send(flow, data)

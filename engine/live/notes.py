@@ -95,3 +95,11 @@ class LinesDropped(Note):
 
     level: ClassVar[Level] = Level.WARNING
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecordsLost(Note):
+    """Call records that were given up because their file or database took none for too long."""
+
+    level: ClassVar[Level] = Level.ERROR
+    count: int

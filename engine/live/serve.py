@@ -10,12 +10,15 @@ from time import monotonic
 from typing import Any, Protocol, runtime_checkable
 
 from engine.boundary import Drain, Interface, Machine, Note
+from engine.config import HomerConfig
 from engine.live.api.server import ApiServer
 from engine.live.api.service import Service as Api
+from engine.live.capture import Capture, HomerSender, Wanted
 from engine.live.errors import LiveError, endpoint
 from engine.live.host import LiveHost, MachineFactory
 from engine.live.notes import CertificateLoaded, DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.notify import notify, notify_reloading
+from engine.live.records import RecordWriter, Sink
 from engine.live.settings import LiveSettings
 from engine.live.source import Change, Source
 from engine.live.store.store import Store
@@ -43,6 +46,7 @@ async def serve(
     grace_s: float = 30.0,
     settings: LiveSettings | None = None,
     store: Store | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: no new work, and the end when all is finished or time is up.
 
@@ -61,6 +65,8 @@ async def serve(
         How long to wait, at most, after the first signal. A second one ends at once.
     store
         Keeps the machine's records, opened; None where nothing is kept.
+    sinks
+        Where a record of each call goes when it is over.
 
     Raises
     ------
@@ -82,12 +88,17 @@ async def serve(
     for number in (*_ENDS, signal.SIGHUP):
         loop.add_signal_handler(number, signals.put_nowait, number)
     api: ApiServer | None = None
+    writer: RecordWriter | None = None
     try:
         await host.start()
         if store:
             store.attach(host.deliver, tell)
+        writer = RecordWriter(sinks, tell)
+        book.sinks.append(writer)
         service = _Service(host, signals, source, tell)
         api = ApiServer(Api(host, service, source, counters, book))
+        if source.homer is not None:
+            api.service.collector = _to_homer(source.homer, host)
         await api.start(control_path, source.api, source.health)
         service.tell_started(control_path)
         watch = loop.create_task(service.watch_certificates((settings or LiveSettings()).certificate_look_s))
@@ -102,9 +113,18 @@ async def serve(
             loop.remove_signal_handler(number)
         if api:
             await api.stop()
+        if writer:
+            await asyncio.to_thread(writer.close)
         if store:
             await store.stop()
         await host.stop()
+
+
+def _to_homer(config: HomerConfig, host: LiveHost) -> HomerSender:
+    sender = HomerSender((config.host, config.port), config.agent_id)
+    if config.everything:
+        host.tap.add(Capture(Wanted(everything=True), sender))
+    return sender
 
 
 class _Service:

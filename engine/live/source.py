@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeAlias
 
 from engine.boundary import Interface, Reconfigure
-from engine.config import ApiConfig, HealthConfig
+from engine.config import ApiConfig, HealthConfig, HomerConfig
 from engine.live.errors import LiveError
 
 Change: TypeAlias = tuple[Reconfigure, Sequence[Interface]]
@@ -32,6 +32,9 @@ class Source(Protocol):
     @property
     def health(self) -> HealthConfig | None: ...
 
+    @property
+    def homer(self) -> HomerConfig | None: ...
+
     def reload(self) -> Change:
         """The settings as they are written now."""
         ...
@@ -48,6 +51,7 @@ class Fixed:
     fingerprint = ""
     api: ApiConfig | None = None
     health: HealthConfig | None = None
+    homer: HomerConfig | None = None
 
     def reload(self) -> Change:
         raise LiveError("these settings come from no file")

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.boundary import Note
-from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded
+from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded, RescuedCallEnded
 
 SETUP_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STANDING_MAX = 200_000
+_AGAIN = (401, 407)  # the caller comes again, with its password
+TAKEN_OVER = "taken over"  # DialogEnded.why of a call that is rescued
 
 
 class Counters:
@@ -57,7 +59,8 @@ class Entry:
 class CallRecord:
     """One call that is over. ``answered_at`` is None where nobody answered; ``end`` says how it ended.
 
-    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, lifetime.
+    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, lifetime; and of
+    a call that outlived its node, how it ended without it.
     """
 
     call_id: str
@@ -92,30 +95,37 @@ class CallBook:
                     note.caller, note.callee, note.node, at - note.setup_s, at, note.attempts
                 )
         elif isinstance(note, DialogEnded):
-            entry = self.standing.pop(note.call_id, None)
-            if entry is not None and self.sinks:
-                self._write(_ended(note, entry, self._clock()))
-        elif isinstance(note, CallFailed) and self.sinks and note.method == "INVITE":
+            if note.why != TAKEN_OVER:  # those go on without their node
+                self._end(note.call_id, note.why)
+        elif isinstance(note, RescuedCallEnded):
+            self._end(note.call_id, f"rescued, then {note.why}")
+            self._end(note.other_call_id, f"rescued, then {note.why}")
+        elif isinstance(note, CallFailed) and self.sinks and note.method == "INVITE" and note.status not in _AGAIN:
             self._write(_failed(note, self._clock()))
+
+    def _end(self, call_id: str, why: str) -> None:
+        entry = self.standing.pop(call_id, None)
+        if entry is not None and self.sinks:
+            self._write(_ended(call_id, why, entry, self._clock()))
 
     def _write(self, record: CallRecord) -> None:
         for sink in self.sinks:
             sink(record)
 
 
-def _ended(note: DialogEnded, entry: Entry, at: float) -> CallRecord:
+def _ended(call_id: str, why: str, entry: Entry, at: float) -> CallRecord:
     return CallRecord(
-        call_id=note.call_id,
+        call_id=call_id,
         caller=entry.caller,
         callee=entry.callee,
-        node=note.node,
+        node=entry.node,
         began_at=entry.began_at,
         answered_at=entry.answered_at,
         ended_at=at,
-        duration_s=note.duration_s,
+        duration_s=at - entry.answered_at,
         status=200,
         reason="OK",
-        end=note.why,
+        end=why,
         attempts=entry.attempts,
     )
 

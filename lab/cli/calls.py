@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 import typer
@@ -58,6 +60,42 @@ def end(
     """Let the call's node hang up both legs; the node needs an event socket for it."""
     call = client(control, api, token_file).delete("v1", "calls", call_id)
     typer.echo(json.dumps(call, indent=2)) if as_json else _show([call])
+
+
+@calls.command("trace")
+def trace(
+    call_id: Annotated[str | None, typer.Argument(metavar="CALL-ID", help="The call's Call-ID.")] = None,
+    user: Annotated[str | None, typer.Option(help="Instead of a call: all messages of this user.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="Where the pcap goes.")] = Path(
+        "trace.pcap"
+    ),
+    seconds: Annotated[float, typer.Option(min=0.1, max=86_400.0, help="How long; Ctrl-C ends it too.")] = 60.0,
+    homer: Annotated[
+        bool, typer.Option("--homer", help="Send it to the edge's Homer, and write no file.")
+    ] = False,
+    control: Control = None,
+    api: Api = None,
+    token_file: Token = None,
+) -> None:
+    """Capture the signalling of a call or a user as it passes: out of TLS, out of WebSocket frames.
+
+    Examples:
+
+        siptwin calls trace --user 1000 --seconds 120 -o 1000.pcap && wireshark 1000.pcap
+        siptwin calls trace a84b4c76e66710 --homer
+    """
+    asked = {"call_id": call_id or "", "user": user or "", "seconds": seconds}
+    reach = client(control, api, token_file)
+    if homer:
+        typer.echo(reach.post("v1", "captures", body=asked)["what"])
+        return
+    size = 0
+    with out.open("wb") as file, suppress(KeyboardInterrupt):
+        for part in reach.stream("v1", "captures", **asked):
+            file.write(part)
+            file.flush()
+            size += len(part)
+    typer.echo(f"{out}: {size:,} bytes")
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:

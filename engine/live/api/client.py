@@ -56,6 +56,8 @@ class ApiClient:
         connection = self._connection()
         try:
             response = self._send(connection, "GET", parts, query, None)
+            if connection.sock is not None:
+                connection.sock.settimeout(None)  # nothing may come for long
             if response.status != http.client.OK:
                 self._read(response)
             while chunk := response.read1(_CHUNK):

@@ -175,6 +175,18 @@ class Done(Model):
     what: str
 
 
+class CaptureQuery(Given):
+    """Which messages: of one call, or of one user and the calls that it takes part in."""
+
+    call_id: str = Field(default="", max_length=256)
+    user: str = Field(default="", max_length=128, description="User part of an address, as 1000.")
+    seconds: float = Field(default=60.0, gt=0, le=86_400)
+
+
+class CaptureOrder(CaptureQuery):
+    """What is to be sent to Homer."""
+
+
 class Command(Given):
     """A JSON-RPC 2.0 request with one of OpenSIPS' MI names."""
 

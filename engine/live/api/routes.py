@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, cast
 from aiohttp import web
 from pydantic import BaseModel
 
-from engine.live.api import metrics, mi, models
+from engine.live.api import captures, metrics, mi, models
 from engine.live.api.service import Service
 
 
@@ -231,6 +231,27 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=list[models.Registration],
         parts={"aor": _TEXT},
         errors={404: _NO_USER, 409: _NOT_OURS},
+    ),
+    _op(
+        "GET",
+        "/v1/captures",
+        "capture",
+        "Stream the signalling of a call or user as pcap, as it passes.",
+        captures.stream,
+        query=models.CaptureQuery,
+        media=captures.PCAP_TYPE,
+        errors={409: "Too many are under way."},
+    ),
+    _op(
+        "POST",
+        "/v1/captures",
+        "capture_to_homer",
+        "Send the signalling of a call or user to the topology's Homer, as it passes.",
+        captures.to_homer,
+        body=models.CaptureOrder,
+        answer=models.Done,
+        status=202,
+        errors={409: "Too many are under way, or there is no collector."},
     ),
     _op("GET", "/v1/version", "version", "What runs, and its settings.", _version, answer=models.Version),
     _op("GET", "/v1/interfaces", "interfaces", "Counters.", _interfaces, answer=list[models.Port]),

@@ -10,6 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 from engine import __version__
 from engine.boundary import CallOrder, NodeOrder, RegistrationOrder
 from engine.live.api import models
+from engine.live.capture import Capture, HomerSender, Wanted
+from engine.live.capture.tap import CAPTURES_MAX
 from engine.live.host import LiveHost
 from engine.live.source import Source
 from engine.live.tally import CallBook, Counters
@@ -72,6 +74,7 @@ class Service:
         self.started_at = time.time()
         self.configured_at = self.started_at
         self.stopping = False
+        self.collector: HomerSender | None = None
         self._changes = changes
         self._source = source
 
@@ -213,6 +216,50 @@ class Service:
         found = self.registration(aor)
         self.host.deliver(RegistrationOrder(aor, "kick"))
         return found
+
+    # --- captures
+
+    def wanted(self, call_id: str, user: str) -> Wanted:
+        """What a capture is to take: of a call both legs, where its node's events tell the other.
+
+        Raises
+        ------
+        ApiError
+            Neither is named, or both are.
+        """
+        if bool(call_id) == bool(user):
+            raise ApiError(400, "name a call_id or a user, one of the two")
+        if not call_id:
+            return Wanted(user=user)
+        standing = (call for call in self.edge.calls(self.host.now) if call.call_id == call_id)
+        partner = next((call.partner for call in standing), "")
+        return Wanted(call_ids=(call_id, partner) if partner else (call_id,))
+
+    def begin_capture(self, capture: Capture) -> None:
+        """Begin a capture.
+
+        Raises
+        ------
+        ApiError
+            Too many are under way.
+        """
+        if not self.host.tap.add(capture):
+            raise ApiError(409, f"{CAPTURES_MAX} captures are under way - end one, or wait")
+
+    def end_capture(self, capture: Capture) -> None:
+        self.host.tap.remove(capture)
+
+    def homer(self) -> HomerSender:
+        """Where messages for Homer go.
+
+        Raises
+        ------
+        ApiError
+            The topology names no collector.
+        """
+        if self.collector is None:
+            raise ApiError(409, "there is no collector - give the edge homer: in the topology")
+        return self.collector
 
     # --- the process
 

@@ -71,4 +71,24 @@ SECRETS = Table(
 )
 """What all lives of the edges must share, such as the key of the flow tokens."""
 
+CALLS = Table(
+    "calls",
+    METADATA,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("edge", _NAME, nullable=False),
+    _octets("call_id"),
+    _octets("caller"),
+    _octets("callee"),
+    Column("node", _NAME, nullable=False),
+    Column("began_at", Double, nullable=False),
+    Column("answered_at", Double, nullable=True),
+    Column("ended_at", Double, nullable=False, index=True),
+    Column("duration_s", Double, nullable=False),
+    Column("status", Integer, nullable=False),
+    _octets("reason"),
+    Column("end", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False),
+)
+"""Call records (``engine.live.records``): written once, and never read here."""
+
 RECORD_TABLES = (BINDINGS, DIALOGS, NODES)

@@ -1,0 +1,56 @@
+"""Captures by order: streamed to the one who asks as pcap, or sent to Homer."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from engine.live.api import models
+from engine.live.capture import Capture, Packet, pcap
+
+if TYPE_CHECKING:
+    from engine.live.api.routes import Asked
+    from engine.live.api.service import Service
+
+PCAP_TYPE: Final = "application/vnd.tcpdump.pcap"
+_QUEUE: Final = 10_000  # messages that wait for a slow reader; the rest is left out
+
+
+async def stream(service: Service, asked: Asked) -> web.StreamResponse:
+    """Write what is captured as it comes, until the time is over or the reader goes."""
+    query: models.CaptureQuery = asked.query
+    queue: asyncio.Queue[Packet] = asyncio.Queue(_QUEUE)
+
+    def take(packet: Packet) -> None:
+        with suppress(asyncio.QueueFull):
+            queue.put_nowait(packet)
+
+    capture = Capture(service.wanted(query.call_id, query.user), take)
+    service.begin_capture(capture)
+    try:
+        response = web.StreamResponse(headers={"Content-Type": PCAP_TYPE})
+        await response.prepare(asked.request)
+        await response.write(pcap.HEADER)
+        with suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(query.seconds):
+                while True:
+                    packet = await queue.get()
+                    await response.write(pcap.record(packet))
+        with suppress(ConnectionError):
+            await response.write_eof()
+        return response
+    finally:
+        service.end_capture(capture)
+
+
+async def to_homer(service: Service, asked: Asked) -> models.Done:
+    """Send what is captured to the collector of the topology, for so long."""
+    order: models.CaptureOrder = asked.body
+    sender = service.homer()
+    capture = Capture(service.wanted(order.call_id, order.user), sender)
+    service.begin_capture(capture)
+    asyncio.get_running_loop().call_later(order.seconds, service.end_capture, capture)
+    return models.Done(what=f"sent to Homer for {order.seconds:g} s")

@@ -1,0 +1,150 @@
+"""Records of calls: made of Notes, and written to a file and a database."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from engine.boundary import Note
+from engine.live import LiveError
+from engine.live.notes import CallRecordsLost
+from engine.live.records import COLUMNS, CsvSink, RecordWriter, SqlSink
+from engine.live.store import Database, schema
+from engine.live.store.tables import CALLS
+from engine.live.tally import CallBook, CallRecord
+from engine.notes import CallAnswered, CallFailed, DialogEnded, RescuedCallEnded
+
+ANSWERED = CallAnswered("one", "INVITE", "FS1", 200, 2, 0.5, "sip:1000@lab.test", "sip:9196@lab.test")
+
+
+def book(*times: float) -> tuple[CallBook, list[CallRecord]]:
+    """A book whose clock shows these times, one after the other."""
+    records: list[CallRecord] = []
+    clock = itertools.chain(times, itertools.repeat(times[-1]))
+    made = CallBook(lambda: next(clock))
+    made.sinks.append(records.append)
+    return made, records
+
+
+def record(**changes: object) -> CallRecord:
+    fields: dict[str, object] = {
+        "call_id": "one",
+        "caller": "sip:1000@lab.test",
+        "callee": "sip:9196@lab.test",
+        "node": "FS1",
+        "began_at": 99.5,
+        "answered_at": 100.0,
+        "ended_at": 130.0,
+        "duration_s": 30.0,
+        "status": 200,
+        "reason": "OK",
+        "end": "bye",
+        "attempts": 2,
+    }
+    return CallRecord(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_an_answered_call_is_one_record_at_its_end() -> None:
+    told, records = book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    assert records == []
+    assert told.standing["one"].caller == "sip:1000@lab.test"
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)  # another fork of it
+    assert records == [record()]
+    assert told.standing == {}
+
+
+def test_a_failed_call_is_a_record_but_a_challenge_is_none() -> None:
+    told, records = book(100.0)
+    told(CallFailed("one", "INVITE", "FS1", 407, "Proxy Authentication Required", 1, 0.1, "a", "b"), 0.0)
+    told(CallFailed("two", "REGISTER", "FS1", 403, "Forbidden", 1, 0.1), 0.0)
+    assert records == []
+    told(CallFailed("one", "INVITE", "FS1", 486, "Busy Here", 1, 4.0, "a", "b"), 0.0)
+    (found,) = records
+    assert (found.status, found.end, found.began_at, found.answered_at) == (486, "refused", 96.0, None)
+
+
+def test_a_call_that_outlives_its_node_is_recorded_when_it_is_over() -> None:
+    told, records = book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "taken over", 10.0), 0.0)
+    assert records == []
+    told(RescuedCallEnded("other", "one", "bye", 20.0), 0.0)
+    assert [(each.end, each.duration_s) for each in records] == [("rescued, then bye", 30.0)]
+
+
+def test_records_are_appended_to_a_file_with_one_heading(tmp_path: Path) -> None:
+    path = tmp_path / "records" / "calls.csv"
+    CsvSink(path).write([record(), record(call_id="two", answered_at=None)])
+    CsvSink(path).write([record(caller='=HYPERLINK("http://x")')])
+    rows = list(csv.DictReader(path.open(newline="")))
+    assert list(rows[0]) == list(COLUMNS)
+    assert [row["call_id"] for row in rows] == ["one", "two", "one"]
+    assert (rows[0]["began_at"], rows[0]["duration_s"]) == ("1970-01-01T00:01:39.500+00:00", "30.000")
+    assert rows[1]["answered_at"] == ""
+    assert rows[2]["caller"].startswith("'=")
+
+
+def test_a_file_that_cannot_be_written_is_one_clear_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LiveError, match=r"^cannot write call records to .*: file exists - choose another file"):
+        CsvSink(tmp_path / "file" / "calls.csv")
+
+
+def test_records_are_rows_of_a_database(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/edge.db")
+    schema.create(database)
+    SqlSink(database, "edge1").write([record(), record(call_id="two", answered_at=None, caller="sip:\udcff@x")])
+    with database.engine.connect() as connection:
+        first, second = connection.execute(select(CALLS).order_by(CALLS.c.id)).all()
+    assert (first.edge, first.call_id, first.callee, first.end) == ("edge1", b"one", b"sip:9196@lab.test", "bye")
+    assert (first.answered_at, second.answered_at) == (100.0, None)
+    database.close()
+
+
+class Sink:
+    """Fails so often before it takes anything."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.failures = failures
+        self.written: list[CallRecord] = []
+        self.closed = False
+
+    def write(self, records: Sequence[CallRecord]) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise OSError("away")
+        self.written += records
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def written(sinks: Sequence[Sink], count: int, tell: Callable[[Note, float], None]) -> None:
+    """Put so many records, then end."""
+    writer = RecordWriter(sinks, tell)
+    for number in range(count):
+        writer(record(call_id=str(number)))
+    writer.close()
+
+
+def test_what_waits_is_written_at_the_end_to_each_sink() -> None:
+    sinks, notes = [Sink(), Sink()], []
+    written(sinks, 1_200, lambda note, now: notes.append(note))
+    for sink in sinks:
+        assert [each.call_id for each in sink.written] == [str(number) for number in range(1_200)]
+        assert sink.closed
+    assert notes == []
+
+
+def test_what_cannot_be_written_is_told_and_the_other_sink_has_it() -> None:
+    away, well, notes = Sink(failures=10**9), Sink(), []
+    written([away, well], 3, lambda note, now: notes.append(note))
+    assert (away.written, len(well.written), away.closed) == ([], 3, True)
+    assert notes == [CallRecordsLost(3)]
