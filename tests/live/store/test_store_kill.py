@@ -17,7 +17,7 @@ import pytest
 from crowd import Call, Callers, Node, Phones, at_rate
 from servers import Server
 
-from engine.live.control import ControlClient
+from engine.live.api import ApiClient
 from engine.live.store import Database, schema
 
 _SITES = itertools.count()
@@ -83,7 +83,7 @@ class Site:
                 await asyncio.sleep(0.02)
 
     async def channels(self) -> int:
-        (node,) = await asyncio.to_thread(ControlClient(self.control).nodes)
+        (node,) = await asyncio.to_thread(ApiClient(self.control).get, "v1", "nodes")
         return int(node["in_use"].get("pstn", 0))
 
     async def close(self) -> None:
