@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lab.experiments import Experiment, Results, interval
     from lab.experiments import load as load_results
     from lab.simulation import simulate
+    from lab.twin import rehearse_and_compare, replay
     from topologies import Topology, load
 
 _HOMES: Final = {
@@ -29,11 +30,24 @@ _HOMES: Final = {
     "Topology": ("topologies", "Topology"),
     "interval": ("lab.experiments", "interval"),
     "load": ("topologies", "load"),
+    "rehearse_and_compare": ("lab.twin", "rehearse_and_compare"),
+    "replay": ("lab.twin", "replay"),
     "load_results": ("lab.experiments", "load"),
     "simulate": ("lab.simulation", "simulate"),
 }
 
-__all__ = ["Experiment", "InputError", "Results", "Topology", "interval", "load", "load_results", "simulate"]
+__all__ = [
+    "Experiment",
+    "InputError",
+    "Results",
+    "Topology",
+    "interval",
+    "load",
+    "load_results",
+    "rehearse_and_compare",
+    "replay",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:

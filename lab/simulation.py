@@ -10,6 +10,7 @@ from lab.report import Report, report_on
 from lab.watch import CallWatch
 from sim import run as simulation
 from sim.build import PolicyChoice
+from sim.recorded import Recorded
 from sim.trace import NoteListener, NoteRecord
 from topologies import Topology, load
 
@@ -24,6 +25,7 @@ def run_simulation(
     messages: bool = False,
     progress: Callable[[float], None] | None = None,
     on_note: NoteListener | None = None,
+    recorded: Recorded | None = None,
 ) -> Outcome:
     """Simulate a scenario; see `sim.run.simulate` for the parameters and errors.
 
@@ -53,6 +55,7 @@ def run_simulation(
         progress=progress,
         on_message=watch.on_message,
         on_note=listen,
+        recorded=recorded,
     )
     return Outcome(
         world="simulation",

@@ -16,8 +16,9 @@ from engine.policy import Policy
 from sim.agents.freeswitch import Registrations
 from sim.clients import client_parts
 from sim.host import Birth
-from sim.nodes import node_host, node_part
+from sim.nodes import NOTHING_RECORDED, node_host, node_part
 from sim.part import Part
+from sim.recorded import Recorded
 from topologies import Topology
 from topologies.scenarios import Scenario
 
@@ -27,7 +28,12 @@ of each edge makes its own, or the policy itself, which all of them share; None:
 
 
 def parts(
-    topology: Topology, scenario: Scenario | None, policy: PolicyChoice = None, *, duration_s: float = 0.0
+    topology: Topology,
+    scenario: Scenario | None,
+    policy: PolicyChoice = None,
+    *,
+    duration_s: float = 0.0,
+    recorded: Recorded | None = None,
 ) -> list[Part]:
     """All machines of a topology: nodes, edges, clients, in the order in which they start.
 
@@ -41,6 +47,8 @@ def parts(
         Instead of the edges' own.
     duration_s
         New calls begin for so long, in seconds from the start.
+    recorded
+        Agents that play their parts of a recording; they come besides the topology's clients.
 
     Raises
     ------
@@ -48,11 +56,12 @@ def parts(
         If a policy cannot be loaded.
     """
     databases: dict[str, Registrations] = {}
-    found = [node_part(topology, name, databases) for name in topology.nodes]
+    outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
+    found = [node_part(topology, name, databases, outcomes) for name in topology.nodes]
     found += [_edge(topology, name, policy) for name in topology.edges]
     for name in topology.clients:
         found += client_parts(topology, name, scenario, duration_s)
-    return found
+    return found if recorded is None else found + recorded.parts()
 
 
 def policy_of(config: PolicyConfig, policy: PolicyChoice) -> Policy:

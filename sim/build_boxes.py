@@ -31,7 +31,7 @@ def place_middleboxes(topology: Topology, cast: Sequence[Part], world: World) ->
     """
     nats = _Nats(topology, world)
     for part in cast:
-        behind = topology.clients[part.name].behind if part.role == "client" else ()
+        behind = topology.clients[part.name].behind if part.name in topology.clients else ()
         if behind:
             for interface in part.interfaces:
                 with _blamed_on(topology, "nats", behind[0]):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from random import Random
+from types import MappingProxyType
 
 from engine.boundary import Interface
 from sim.addresses import is_literal
-from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Registrations
+from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Outcome, Registrations
 from sim.host import Birth
 from sim.part import Part
 from topologies import Topology
 
 NODE_INTERFACE = "sip"
 EVENTS_INTERFACE = "events"
+NOTHING_RECORDED: Mapping[bytes, Outcome] = MappingProxyType({})
 
 
 def node_host(topology: Topology, name: str) -> str:
@@ -25,8 +28,16 @@ def node_host(topology: Topology, name: str) -> str:
     return f"127.254.{number // 250}.{number % 250 + 1}"
 
 
-def node_part(topology: Topology, name: str, databases: dict[str, Registrations]) -> Part:
-    """One modelled FreeSWITCH; ``databases`` are those that nodes share, by name, made as they are met."""
+def node_part(
+    topology: Topology,
+    name: str,
+    databases: dict[str, Registrations],
+    outcomes: Mapping[bytes, Outcome] = NOTHING_RECORDED,
+) -> Part:
+    """One modelled FreeSWITCH; ``databases`` are those that nodes share, by name, made as they are met.
+
+    ``outcomes`` are those of recorded calls, by Call-ID.
+    """
     node = topology.nodes[name]
     model = node.model
     interface = Interface(
@@ -54,6 +65,7 @@ def node_part(topology: Topology, name: str, databases: dict[str, Registrations]
         reply_delay_s=model.reply_delay_s,
         ring_delay_s=model.ring_delay_s,
         answer_delay_s=model.answer_delay_s,
+        outcomes=outcomes,
     )
     up_already = dataclasses.replace(config, startup_s=0.0)
     shared = None if model.database is None else databases.setdefault(model.database, Registrations())

@@ -11,6 +11,7 @@ from engine.boundary import Drain, Machine
 from engine.edge import Edge
 from engine.policy import Policy
 from sim.agents.browser import Browser
+from sim.agents.player import Player
 from sim.agents.softphone import Softphone
 from sim.agents.traffic import Traffic
 from sim.build import PolicyChoice, edge_config, parts, policy_of
@@ -30,6 +31,7 @@ from sim.checkers import (
 from sim.host import Birth, Factory
 from sim.links import Link
 from sim.part import Part
+from sim.recorded import Recorded
 from sim.schedule import faults_of
 from sim.trace import MessageListener, MessageRecord, NoteListener, NoteRecord, Recording
 from sim.world import World
@@ -74,6 +76,7 @@ def simulate(
     progress: Callable[[float], None] | None = None,
     on_message: MessageListener | None = None,
     on_note: NoteListener | None = None,
+    recorded: Recorded | None = None,
 ) -> Run:
     """Run a scenario in virtual time.
 
@@ -97,6 +100,8 @@ def simulate(
         Told the virtual time in seconds, each virtual second.
     on_message, on_note
         Told each message and note as it happens, for runs too long to be kept.
+    recorded
+        Agents that play their parts of a recording, besides the topology's clients.
 
     Returns
     -------
@@ -120,7 +125,7 @@ def simulate(
     began = time.perf_counter()
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
-    cast = parts(topology, chosen, policy, duration_s=lasts_s)
+    cast = parts(topology, chosen, policy, duration_s=lasts_s, recorded=recorded)
     world = _world(topology, cast, chosen, policy, seed, record)
     world.trace.listen(on_message, on_note)
     world.run(lasts_s, progress)
@@ -243,7 +248,10 @@ def _drain(
     def callers_done() -> bool:
         machines = [host.machine for host in clients]
         agents = [machine for machine in machines if isinstance(machine, (Traffic, Softphone, Browser))]
-        return not any(agent.phones.calls or agent.phones.transactions for agent in agents)
+        players = [machine for machine in machines if isinstance(machine, Player)]
+        return not any(agent.phones.calls or agent.phones.transactions for agent in agents) and not any(
+            player.busy for player in players
+        )
 
     def edges_done() -> bool:
         return not any(edge.open_dialogs() or edge.open_attempts() for edge in _edges(world, cast).values())

@@ -12,11 +12,13 @@ from lab.cli.check import check
 from lab.cli.db import db
 from lab.cli.designs import designs
 from lab.cli.errors import OneLineErrors
+from lab.cli.forecast import forecast
 from lab.cli.nodes import nodes
 from lab.cli.notebooks import lab
 from lab.cli.plan import plan
 from lab.cli.registrations import registrations
 from lab.cli.rehearse import rehearse
+from lab.cli.replay import replay
 from lab.cli.serve import serve
 from lab.cli.simulate import simulate
 
@@ -59,6 +61,8 @@ app.command()(check)
 app.command()(certificate)
 app.command()(plan)
 app.command()(designs)
+app.command()(replay)
+app.command()(forecast)
 app.command()(lab)
 app.add_typer(nodes, name="nodes")
 app.add_typer(calls, name="calls")

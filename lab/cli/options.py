@@ -72,6 +72,12 @@ Token: TypeAlias = Annotated[
         "--token-file", metavar="PATH", help="File with the API's token; default: the variable SIPTWIN_TOKEN."
     ),
 ]
+Capture: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--capture", metavar="FILE", help="Write all messages as a pcap file, for Wireshark or `siptwin replay`."
+    ),
+]
 Control: TypeAlias = Annotated[
     Path | None,
     typer.Option("--control", metavar="PATH", help="Control socket of the running `siptwin serve`."),

@@ -48,8 +48,16 @@ def log_to_stderr(record: NoteRecord) -> None:
     print(text_line(record.note, f"{record.time_s:11.6f} {record.place}"), file=sys.stderr)
 
 
-def present(outcome: Outcome, out: Path | None, form: TableFormat, *, as_json: bool, pictures: bool) -> None:
-    """Write and print the report.
+def present(
+    outcome: Outcome,
+    out: Path | None,
+    form: TableFormat,
+    *,
+    as_json: bool,
+    pictures: bool,
+    capture: Path | None = None,
+) -> None:
+    """Write and print the report; the messages go to ``capture`` where one is asked for.
 
     Raises
     ------
@@ -63,6 +71,10 @@ def present(outcome: Outcome, out: Path | None, form: TableFormat, *, as_json: b
     report = report_on(outcome)
     directory = out or default_directory(outcome)
     written = write_report(report, directory, form.value, pictures=pictures)
+    if capture is not None:
+        from lab.twin import write_capture
+
+        written.append(write_capture(outcome.messages, capture))
     if as_json:
         typer.echo(json.dumps({**report.to_json(), "files": [str(path) for path in written]}, indent=2))
     else:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.options import (
+    Capture,
     DurationS,
     Format,
     Json,
@@ -35,6 +36,7 @@ def rehearse(
     as_json: Json = False,
     no_pictures: NoPictures = False,
     log: Log = False,
+    capture: Capture = None,
     free_ports: Annotated[
         bool,
         typer.Option("--free-ports", help="Move every address to a free loopback network of its own."),
@@ -68,7 +70,8 @@ def rehearse(
             duration_s=duration,
             free_ports=free_ports,
             progress=progress,
+            messages=capture is not None,
             on_note=log_to_stderr if log else None,
             warn=lambda text: print(f"siptwin: {text}", file=sys.stderr),
         )
-    present(outcome, out, form, as_json=as_json, pictures=not no_pictures)
+    present(outcome, out, form, as_json=as_json, pictures=not no_pictures, capture=capture)

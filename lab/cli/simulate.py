@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from lab.cli.options import (
+    Capture,
     DurationS,
     Format,
     Json,
@@ -31,6 +32,7 @@ def simulate(
     as_json: Json = False,
     no_pictures: NoPictures = False,
     log: Log = False,
+    capture: Capture = None,
 ) -> None:
     """Run a scenario in virtual time, with every peer modelled and every packet reproducible from the seed.
 
@@ -43,6 +45,7 @@ def simulate(
         siptwin simulate seed --policy seed --seed 7
         siptwin simulate my.yaml --scenario rush_hour --format parquet --out results/monday
         siptwin simulate seed_2021 --set edges.edge1.streams.lifetime=follows_registration
+        siptwin simulate seed --capture seed.pcap
         siptwin simulate single --json --no-pictures | jq .calls
     """
     from lab.cli.present import log_to_stderr, present, progress_bar
@@ -59,6 +62,7 @@ def simulate(
             seed=seed,
             duration_s=duration,
             progress=progress,
+            messages=capture is not None,
             on_note=log_to_stderr if log else None,
         )
-    present(outcome, out, form, as_json=as_json, pictures=not no_pictures)
+    present(outcome, out, form, as_json=as_json, pictures=not no_pictures, capture=capture)

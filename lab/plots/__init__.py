@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from lab.plots.storm import draw_storm
     from lab.plots.style import save
     from lab.plots.timeline import draw_timeline
+    from lab.plots.twin import draw_comparison_in_time
 
 _HOMES: Final = {
     "draw_blocking": "blocking",
     "draw_comparison": "comparison",
+    "draw_comparison_in_time": "twin",
     "draw_designs": "designs",
     "draw_ecdf": "ecdf",
     "draw_heat_map": "heat",
@@ -39,6 +41,7 @@ _HOMES: Final = {
 __all__ = [
     "draw_blocking",
     "draw_comparison",
+    "draw_comparison_in_time",
     "draw_designs",
     "draw_ecdf",
     "draw_heat_map",

@@ -54,6 +54,7 @@ def rehearse_topology(
     duration_s: float | None = None,
     drain_s: float = DRAIN_S,
     free_ports: bool = False,
+    messages: bool = False,
     progress: Callable[[float], None] | None = None,
     on_message: MessageListener | None = None,
     on_note: NoteListener | None = None,
@@ -71,6 +72,8 @@ def rehearse_topology(
         How long the last calls get to end, at most.
     free_ports : bool
         Move all addresses to a free loopback network, so that several rehearsals run beside each other.
+    messages : bool
+        Keep them all in the outcome.
     warn : callable, optional
         Told what is left out, in words.
 
@@ -95,7 +98,7 @@ def rehearse_topology(
     if warn is not None:
         for what in _left_out(topology, chosen, lasts_s):
             warn(what)
-    trace = Trace("notes")
+    trace = Trace("all" if messages else "notes")
     watch = CallWatch()
     checkers = _checkers(staged)
     for checker in checkers:
@@ -119,6 +122,7 @@ def rehearse_topology(
         violations=sorted(violation for checker in checkers for violation in checker.violations),
         trace_hash=None,
         shown=watch.shown,
+        messages=sorted(trace.messages, key=lambda message: message.order),
     )
 
 

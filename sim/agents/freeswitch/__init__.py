@@ -5,8 +5,8 @@ What it leaves out is listed where it is compared with them, in ``tests/sim/agen
 
 from __future__ import annotations
 
-from sim.agents.freeswitch.config import FreeSwitchConfig
+from sim.agents.freeswitch.config import FreeSwitchConfig, Outcome
 from sim.agents.freeswitch.machine import FreeSwitch
 from sim.agents.freeswitch.registrations import Registrations
 
-__all__ = ["FreeSwitch", "FreeSwitchConfig", "Registrations"]
+__all__ = ["FreeSwitch", "FreeSwitchConfig", "Outcome", "Registrations"]

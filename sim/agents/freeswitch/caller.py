@@ -12,6 +12,7 @@ from engine.ua.parts import Block, block, reply
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.authenticator import parts_of, user_of
 from sim.agents.freeswitch.causes import Cause
+from sim.agents.freeswitch.config import Outcome
 from sim.agents.freeswitch.leg import SETTING_UP, UP, Leg
 from sim.agents.freeswitch.wording import SESSION, party
 
@@ -36,10 +37,12 @@ class CallerLeg(Leg):
     """
 
     __slots__ = (
+        "_answer_delay_s",
         "_display",
         "_hangs_up_after_s",
         "_negotiated",
         "_next",
+        "_refusal",
         "_shown_uri",
         "number",
         "transaction",
@@ -65,6 +68,8 @@ class CallerLeg(Leg):
         self._shown_uri = b"sip:%b@%b" % (number, parts_of(request.to.uri)[1] or place.host)
         self._negotiated = False  # once our description went out
         self._next = ""
+        self._answer_delay_s = node.config.answer_delay_s
+        self._refusal: Cause | None = None  # how it ends instead of an answer
         self._hangs_up_after_s = 0.0
         transaction.user = self
 
@@ -84,6 +89,22 @@ class CallerLeg(Leg):
             self._wait(_ALERT, config.ring_delay_s, now)
         else:
             self._answer(now)
+
+    def repeat(self, outcome: Outcome, now: float) -> None:
+        """The far end does what it did when this call was recorded."""
+        if not self._negotiate():
+            self.hang_up(causes.INCOMPATIBLE, now)
+            return
+        if outcome.status >= 300:
+            self._refusal = Cause(causes.cause_of(outcome.status).reason, outcome.status)
+        passed_s = self._node.config.reply_delay_s  # since the INVITE came
+        final_s = max(outcome.final_s - passed_s, 0.0)
+        if outcome.alert_s is None:
+            self._wait(_ANSWER, final_s, now)
+        else:
+            alert_s = max(outcome.alert_s - passed_s, 0.0)
+            self._answer_delay_s = final_s - alert_s
+            self._wait(_ALERT, alert_s, now)
 
     def may_bridge(self, now: float) -> bool:
         """Whether there is media to bridge; a call without is refused here."""
@@ -140,7 +161,9 @@ class CallerLeg(Leg):
         elif self._next == _ALERT:
             headers = self._contact + self._node.wording.rich + self._party()
             self.transaction.respond(reply(self.transaction.request, 180, self.tag, headers), now)
-            self._wait(_ANSWER, self._node.config.answer_delay_s, now)
+            self._wait(_ANSWER, self._answer_delay_s, now)
+        elif self._next == _ANSWER and self._refusal is not None:
+            self.hang_up(self._refusal, now)
         elif self._next == _ANSWER:
             self._answer(now)
 

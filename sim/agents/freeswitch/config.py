@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from engine.boundary import Interface
 from engine.config import TimersConfig
@@ -19,6 +19,18 @@ OBSERVED_TIMERS = TimersConfig(
     l_s=32.0,
     m_s=32.0,
 )
+
+
+class Outcome(NamedTuple):
+    """How the far end took a call.
+
+    It rang ``alert_s`` after the INVITE (None: it did not), and ``final_s`` after it was answered (``status`` 200)
+    or refused.
+    """
+
+    status: int
+    final_s: float
+    alert_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,4 +69,6 @@ class FreeSwitchConfig:
     bridges: Mapping[str, str] = field(
         default_factory=dict
     )  # number -> SIP URI to bridge to; ;fs_path=sip:host is its route
+    # By Call-ID, what became of calls that a recording tells of; such a call is not looked up in the dialplan
+    outcomes: Mapping[bytes, Outcome] = field(default_factory=dict)
     timers: TimersConfig = field(default=OBSERVED_TIMERS)

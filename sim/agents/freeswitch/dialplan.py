@@ -30,8 +30,11 @@ APPLICATIONS: Final = {
 
 def route(node: Node, leg: CallerLeg, now: float) -> None:
     """Do with this caller what its number asks for."""
+    outcome = node.config.outcomes.get(leg.call_id)
     application = APPLICATIONS.get(leg.number)
-    if application is not None:
+    if outcome is not None:
+        leg.repeat(outcome, now)
+    elif application is not None:
         leg.play(early_media_s=application.early_media_s, hangs_up_after_s=application.hangs_up_after_s, now=now)
     elif leg.number in node.config.bridges:
         target = target_of_bridge(node.config.bridges[leg.number], leg.transaction.flow.interface)
