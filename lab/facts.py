@@ -7,13 +7,14 @@ of them. Times are in seconds from the start of the run.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal, TypeAlias
 
 from engine import notes as edge
 from lab.reach import Ping, Reach, Registration
 from sim.agents import notes as agent
 from sim.faults import FaultApplied
+from sim.media import Heard
 from sim.trace import NoteRecord
 
 Outcome: TypeAlias = Literal["answered", "failed", "gave up", "open"]
@@ -112,6 +113,47 @@ class Event:
 
 
 @dataclass(slots=True)
+class Hearing:
+    """What one agent heard of one speaker in one call, "" where it heard nobody (simulation only).
+
+    ``after_s`` runs from the moment at which it knew where to listen to the first packet.
+    """
+
+    time_s: float
+    call_id: str
+    listener: str
+    speaker: str
+    began_s: float
+    first_s: float | None
+    last_s: float | None
+    after_s: float | None
+    packets: int
+    lost: int
+    gaps: int
+    longest_gap_s: float
+    delay_ms: float | None
+    mos: float | None
+
+
+@dataclass(slots=True)
+class RelayedSide:
+    """What a relay heard of one side of a call."""
+
+    time_s: float
+    edge: str
+    call_id: str
+    side: str
+    codec: str
+    duration_s: float
+    packets: int
+    lost: int
+    jitter_ms: float
+    round_trip_ms: float | None
+    mos: float
+    dropped: int
+
+
+@dataclass(slots=True)
 class Facts:
     """What happened in a run, as rows in the order of time."""
 
@@ -122,6 +164,8 @@ class Facts:
     events: list[Event] = field(default_factory=list)
     registrations: list[Registration] = field(default_factory=list)
     pings: list[Ping] = field(default_factory=list)
+    media: list[Hearing] = field(default_factory=list)
+    relayed: list[RelayedSide] = field(default_factory=list)
 
 
 def gather(records: Iterable[NoteRecord]) -> Facts:
@@ -165,6 +209,11 @@ class Gathering:
             case edge.NodeStateChanged():
                 row = NodeState(time_s, place, note.node, note.before, note.after, note.why)
                 self.facts.node_states.append(row)
+            case Heard():
+                told = (getattr(note, each.name) for each in fields(note))
+                self.facts.media.append(Hearing(time_s, *told))
+            case edge.MediaEnded():
+                self.facts.relayed.append(_relayed(time_s, place, note))
             case FaultApplied():
                 self.facts.events.append(Event(time_s, note.kind, note.target, note.other, note.detail))
 
@@ -198,6 +247,23 @@ def _told_by_caller(call: Call, time_s: float, note: agent.CallSetUp | agent.Cal
             call.ended_at_s = time_s
         case agent.CallEnded():
             call.ended_at_s, call.end_why, call.talk_s = time_s, note.why, note.duration_s
+
+
+def _relayed(time_s: float, place: str, note: edge.MediaEnded) -> RelayedSide:
+    return RelayedSide(
+        time_s,
+        place,
+        note.call_id,
+        note.side,
+        note.codec,
+        note.duration_s,
+        note.packets,
+        note.lost,
+        note.jitter_ms,
+        note.round_trip_ms,
+        note.mos,
+        note.dropped,
+    )
 
 
 def _decision(time_s: float, place: str, note: edge.DecisionTaken) -> Decision:

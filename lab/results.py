@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias, get_type_hints
 
 import pandas as pd
 
-from lab.facts import Attempt, Call, Decision, Event, Facts, NodeState
+from lab.facts import Attempt, Call, Decision, Event, Facts, Hearing, NodeState, RelayedSide
 from lab.reach import Ping, Registration
 
 FrameFormat: TypeAlias = Literal["csv", "parquet"]
@@ -43,6 +43,10 @@ class Frames:
         One row for each time in which an agent was reachable, unreachable or logged off, and why.
     pings : DataFrame
         One row for each OPTIONS of a node to a registered user.
+    media : DataFrame
+        One row for each speaker in each agent's ears: from when on, packets, losses, gaps, MOS (simulation only).
+    relayed : DataFrame
+        One row for each side of each relayed call, as the relay of the edge heard it.
     """
 
     calls: pd.DataFrame
@@ -52,6 +56,8 @@ class Frames:
     events: pd.DataFrame
     registrations: pd.DataFrame
     pings: pd.DataFrame
+    media: pd.DataFrame
+    relayed: pd.DataFrame
 
 
 def to_frames(facts: Facts) -> Frames:
@@ -74,6 +80,8 @@ def to_frames(facts: Facts) -> Frames:
         events=frame_of(facts.events, Event),
         registrations=frame_of(facts.registrations, Registration),
         pings=frame_of(facts.pings, Ping),
+        media=frame_of(facts.media, Hearing),
+        relayed=frame_of(facts.relayed, RelayedSide),
     )
 
 

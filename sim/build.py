@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import dataclasses
+from hashlib import sha256
 from random import Random
 from typing import TypeAlias
 
 from engine.config import EdgeConfig, PolicyConfig
 from engine.edge import Edge, EdgeSettings
+from engine.media.sdp.attributes import Fingerprint
 from engine.policies.loading import load_policy
 from engine.policy import Policy
 from sim.agents.freeswitch import Registrations
@@ -57,7 +59,8 @@ def parts(
     """
     databases: dict[str, Registrations] = {}
     outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
-    found = [node_part(topology, name, databases, outcomes) for name in topology.nodes]
+    talks = topology.media_mode(scenario) != "none"
+    found = [node_part(topology, name, databases, outcomes, talks=talks) for name in topology.nodes]
     found += [_edge(topology, name, policy) for name in topology.edges]
     for name in topology.clients:
         found += client_parts(topology, name, scenario, duration_s)
@@ -92,6 +95,10 @@ def _edge(topology: Topology, name: str, policy: PolicyChoice) -> Part:
 def edge_config(topology: Topology, name: str) -> EdgeConfig:
     """An edge's settings with the nodes' names resolved to the addresses of their models."""
     config = topology.edge_config(name)
+    if config.relay is not None:  # a modelled hand-shake needs no key behind it
+        certificate = Fingerprint(b"sha-256", sha256(name.encode()).digest())
+        relay = dataclasses.replace(config.relay, fingerprint=bytes(certificate).decode("ascii"))
+        config = dataclasses.replace(config, relay=relay)
     nodes = tuple(dataclasses.replace(node, host=node_host(topology, node.name)) for node in config.nodes)
     registrar = config.registrar
     if config.store.database is not None and registrar.secret is None:

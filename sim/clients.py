@@ -26,23 +26,30 @@ CLIENT_INTERFACE = "sip"
 _THROTTLING: dict[str, Throttling] = {"shown": "none", "hidden": "hidden", "throttled": "intensive"}
 _REFRESH_SHARE = 0.9  # baresip's
 _RETRY_S = 30.0
+_FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 20_000, 60_000
+_MEDIA_PORTS = 40  # of one softphone or browser: ten calls with four each
 
 
 def client_parts(topology: Topology, name: str, scenario: Scenario | None, duration_s: float) -> list[Part]:
     """One part for a call generator, one for each user of any other kind."""
     client = topology.clients[name]
     users = client.users.names
+    talks = topology.media_mode(scenario) != "none"
     if client.lone:
         calls = scenario.traffic if scenario else ()
         loads = [load_of(each, duration_s) for each in calls if each.source == name]
-        config = _phones(topology, name, name, users, client.port)
+        config = replace(_phones(topology, name, name, users, client.port), talks=talks, media_calls=10_000)
         return [_part(name, config, partial(_traffic, config, loads))]
     ports = client.ports or [0] * len(users)
     found = []
     for index, (user, port) in enumerate(zip(users, ports, strict=True)):
         place = f"{name}/{user}"
         comes_s = index * client.register_spread_s / len(users)
-        config = _phones(topology, name, place, (user,), port, comes_s)
+        config = replace(
+            _phones(topology, name, place, (user,), port, comes_s),
+            talks=talks,
+            media_port=_FIRST_MEDIA_PORT + index * _MEDIA_PORTS % (_LAST_MEDIA_PORT - _FIRST_MEDIA_PORT),
+        )
         make: Maker = partial(_softphone, config)
         if client.kind == "browser":
             make = partial(_browser, _browser_config(client, config))
@@ -75,6 +82,9 @@ def _phones(
         server=servers[turn] if servers else topology.server(name),
         other_servers=(*servers[turn + 1 :], *servers[:turn]),
         media=client.media,
+        webrtc=client.kind == "browser",
+        asymmetric=client.asymmetric,
+        media_port=_FIRST_MEDIA_PORT,
         domain=next(iter(topology.edges[edge_name].domains), entry.public_host),
         users=users,
         password=client.password,

@@ -24,6 +24,7 @@ from engine.boundary import (
     Save,
     Send,
 )
+from engine.media.rules import MEDIA_EFFECTS
 from sim.database import SimStore
 from sim.links import delay_until
 from sim.network import Network
@@ -95,6 +96,11 @@ class SimHost:
         self._held_bytes = 0
         self._socket_buffer_bytes = socket_buffer_bytes
         self._direct = True  # running and not slow: inputs need not wait
+
+    @property
+    def works(self) -> bool:
+        """Whether the process exists and is not frozen."""
+        return self.machine is not None and not self.frozen
 
     @property
     def alive(self) -> bool:
@@ -234,7 +240,7 @@ class SimHost:
         machine = self.machine
         assert machine is not None
         for effect in effects:
-            if type(effect) is Send:
+            if isinstance(effect, Send):
                 self._network.send(self._ports[effect.flow.interface], effect.flow, effect.data)
             elif isinstance(effect, Note):
                 self._trace.note(self._env.now, self.place, effect)
@@ -244,6 +250,8 @@ class SimHost:
                 self._network.ping(self._ports[effect.flow.interface], effect.flow)
             elif isinstance(effect, (Save, Drop, Commit)) and self._store is not None:
                 self._store.put(effect)
+            elif isinstance(effect, MEDIA_EFFECTS) and self._network.media is not None:
+                self._network.media.obey(self, effect)
         deadline = machine.deadline()
         wakes = self._wakes
         if deadline < (wakes[-1].at if wakes else NEVER):

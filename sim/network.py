@@ -10,7 +10,7 @@ back; like any packet, the ICMP message can get lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import simpy
 from simpy.events import Event
@@ -23,6 +23,9 @@ from sim.links import Direction, Link
 from sim.middleboxes import Middleboxes
 from sim.random_streams import RandomStreams
 from sim.trace import Departure, Fate, Trace, Wire
+
+if TYPE_CHECKING:
+    from sim.media import MediaPlane
 
 _Callbacks: TypeAlias = "list[Callable[[Any], None]]"
 
@@ -104,6 +107,7 @@ class Network:
         self._routes: dict[tuple[Port, Address], _Route] = {}
         self._callbacks: _Callbacks = [self._arrive]
         self.middleboxes = Middleboxes(self)
+        self.media: MediaPlane | None = None  # set where anyone wants to know who hears whom
         self._detours = Detours(self)
         self._connections = Connections(self)
 
@@ -225,6 +229,8 @@ class Network:
     def died(self, host: Receiver) -> None:
         """The process at this host is gone, and with it its connections."""
         self._connections.drop(host)
+        if self.media is not None:
+            self.media.died(host.place)
 
     def _arrive(self, packet: _Packet) -> None:
         route = packet.route

@@ -33,6 +33,8 @@ def node_part(
     name: str,
     databases: dict[str, Registrations],
     outcomes: Mapping[bytes, Outcome] = NOTHING_RECORDED,
+    *,
+    talks: bool = False,
 ) -> Part:
     """One modelled FreeSWITCH; ``databases`` are those that nodes share, by name, made as they are met.
 
@@ -66,6 +68,7 @@ def node_part(
         ring_delay_s=model.ring_delay_s,
         answer_delay_s=model.answer_delay_s,
         outcomes=outcomes,
+        talks=talks,
     )
     up_already = dataclasses.replace(config, startup_s=0.0)
     shared = None if model.database is None else databases.setdefault(model.database, Registrations())

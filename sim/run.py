@@ -23,6 +23,7 @@ from sim.checkers import (
     Inspectable,
     KnownDown,
     Lifetimes,
+    MediaBalance,
     SilentLogOuts,
     SlotBalance,
     TransactionTimers,
@@ -126,7 +127,7 @@ def simulate(
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
     cast = parts(topology, chosen, policy, duration_s=lasts_s, recorded=recorded)
-    world = _world(topology, cast, chosen, policy, seed, record)
+    world = world_of(topology, cast, chosen, policy, seed, record)
     world.trace.listen(on_message, on_note)
     world.run(lasts_s, progress)
     drained = _drain(world, topology, cast, drain_s, progress)
@@ -156,14 +157,15 @@ def policy_name(topology: Topology, policy: PolicyChoice = None) -> str:
     return policy or ", ".join(dict.fromkeys(edge.policy.use for edge in topology.edges.values()))
 
 
-def _world(
+def world_of(
     topology: Topology,
     cast: list[Part],
     scenario: Scenario,
-    policy: PolicyChoice,
-    seed: int,
-    record: Recording,
+    policy: PolicyChoice = None,
+    seed: int = 0,
+    record: Recording = "none",
 ) -> World:
+    """The world of a topology and these parts of it, before it runs."""
     names = {part.place: part.name for part in cast}
 
     @cache
@@ -183,14 +185,26 @@ def _world(
             return link(names[place], names[other])
         return Link()
 
-    world = World(seed, links=link_between, record=record, checkers=_checkers(topology, policy))
+    world = World(seed, links=link_between, record=record, checkers=_checkers(topology, scenario, policy))
     for name, database in topology.databases.items():
         world.add_database(name, database.model.latency_ms / 1000, database.model.jitter_ms / 1000)
     for part in cast:
         world.add(part.place, _factory(world, part), part.interfaces, part.store)
+    _look_at_media(topology, scenario, world)
     place_middleboxes(topology, cast, world)
     world.schedule(faults_of(topology, scenario, cast))
     return world
+
+
+def _look_at_media(topology: Topology, scenario: Scenario, world: World) -> None:
+    mode = topology.media_mode(scenario)
+    if mode == "none":
+        return
+    media = world.look_at_media(one_by_one=mode == "packets")
+    for name in topology.edges:
+        relay = edge_config(topology, name).relay
+        if relay is not None:
+            media.add_relay(name, relay)
 
 
 def _factory(world: World, part: Part) -> Factory:
@@ -217,7 +231,7 @@ def watched_clients(topology: Topology) -> list[str]:
     return [name for name, client in topology.clients.items() if not client.behind and client.balancer is None]
 
 
-def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
+def _checkers(topology: Topology, scenario: Scenario, policy: PolicyChoice) -> list[Checker]:
     configs = {name: edge_config(topology, name) for name in topology.edges}
     lifetimes = {name: Lifetimes.of(config.timers) for name, config in configs.items()}
     heedless = heedless_edges(topology, policy)
@@ -228,6 +242,7 @@ def _checkers(topology: Topology, policy: PolicyChoice) -> list[Checker]:
         SlotBalance(),
         KnownDown(heedless),
         SilentLogOuts(watched_clients(topology)),
+        *([MediaBalance(configs)] if topology.media_mode(scenario) != "none" else []),
     ]
 
 

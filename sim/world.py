@@ -16,6 +16,7 @@ from sim.database import Database, SimStore
 from sim.faults import BoxFault, Fault, FaultApplied, NetworkFault, NodeFault, PathFault, ProcessFault
 from sim.host import Factory, SimHost
 from sim.links import Link
+from sim.media import MediaPlane
 from sim.network import Network
 from sim.random_streams import RandomStreams
 from sim.trace import Recording, Trace
@@ -103,6 +104,15 @@ class World:
         """Give an order to the machine at a place; a dead one takes no notice."""
         self.hosts[place].receive(order)
 
+    def look_at_media(self, *, one_by_one: bool = False) -> MediaPlane:
+        """Let media pass between those who tell of them; ``one_by_one``: packet by packet."""
+        media = MediaPlane(
+            self.network, self.hosts.__getitem__, self.streams.stream("media"), one_by_one=one_by_one
+        )
+        self.network.media = media
+        self.trace.listen(None, media.on_note)
+        return media
+
     # --- running ------------------------------------------------------------------------------------------
 
     def run(self, until_s: float, progress: Callable[[float], None] | None = None) -> None:
@@ -126,6 +136,8 @@ class World:
 
     def finish(self, edges: Mapping[str, Inspectable]) -> list[Violation]:
         """Ask the checkers for their verdict; ``edges`` are those that can be asked. In the order of time."""
+        if self.network.media is not None:
+            self.network.media.finish()
         for checker in self._checkers:
             checker.finish(self.now, edges)
         found = [violation for checker in self._checkers for violation in checker.violations]

@@ -66,6 +66,9 @@ class Client(Section):
         default="any",
         description="Offers taken when called (S9): rtp answers 488 to a browser's, webrtc 603 to plain ones.",
     )
+    asymmetric: bool = Field(
+        default=False, description="Whether its media leave from another port than its descriptions tell (S8)."
+    )
     users: Users = Field(
         default=UserRange(), description="Its users: a range such as 1000-1019, or a count from 1000 on."
     )

@@ -127,10 +127,11 @@ class Sleep(_At):
 
 
 class Deed(_At):
-    """What a user does: ends all calls, un-registers, closes the tab without a word, turns to another one."""
+    """What a user does: holds the far end and takes it back, ends all calls, un-registers, closes the tab without
+    a word, turns to another one."""
 
-    kind: Literal["hangup", "unregister", "close_tab", "open_tab", "hide", "show"] = Field(
-        description="hangup, unregister; of browsers also close_tab, open_tab, hide, show."
+    kind: Literal["hold", "retrieve", "hangup", "unregister", "close_tab", "open_tab", "hide", "show"] = Field(
+        description="hold, retrieve, hangup, unregister; of browsers also close_tab, open_tab, hide, show."
     )
     target: str = Field(description=_AGENTS)
 

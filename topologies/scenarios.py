@@ -120,4 +120,9 @@ class Scenario(Section):
         default=0.0, description="Calls that start before this second are left out of the figures."
     )
     traffic: tuple[Traffic, ...] = Field(default=(), description="Who calls whom.")
+    media: Literal["none", "streams", "packets"] | None = Field(
+        default=None,
+        description="Who hears whom (simulation only). none: it is not looked at; streams: media are counted in "
+        "stretches; packets: one by one, for short calls. Default: streams where an edge has a relay.",
+    )
     faults: tuple[Fault, ...] = Field(default=(), description="What goes wrong, and when.")

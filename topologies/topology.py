@@ -112,6 +112,13 @@ class Topology(Section):
             dialog_lifetime_s=edge.dialog_lifetime_s,
         )
 
+    def media_mode(self, scenario: Scenario | None) -> str:
+        """How much of the media a scenario looks at: none, streams or packets."""
+        if scenario is None:
+            return "none"
+        relayed = any(edge.relay is not None for edge in self.edges.values())
+        return scenario.media or ("streams" if relayed else "none")
+
     def served(self, edge_name: str) -> tuple[str, ...]:
         """The nodes that an edge serves, in the order of the file."""
         wanted = {node for word in self.edges[edge_name].nodes for node in self.places(word)}

@@ -232,9 +232,12 @@ def plan(offered: tuple[Codec, ...], told: tuple[Codec, ...], answered: tuple[Co
     back: dict[int, PayloadRule] = {}
     mine: list[Codec] = []
     rest: list[Codec] = []  # answered, but nothing that the offerer knows
+    numbers: dict[int, int] = {}  # what the answerer was told each of its own is called: it may send either
     for codec in answered:
-        if _counterpart(codec, told) is None:
+        named = _counterpart(codec, told)
+        if named is None:
             continue  # an answer may not add codecs to what it was offered (RFC 3264 §6.1): never sent, so dropped
+        numbers[codec.payload_type] = named.payload_type
         own = _counterpart(codec, offered)
         if own is None:
             rest.append(codec)
@@ -254,7 +257,9 @@ def plan(offered: tuple[Codec, ...], told: tuple[Codec, ...], answered: tuple[Co
             if _first_transcodable((codec,)) is not None:
                 back[codec.payload_type] = _transcoding(codec, near)
     mine += _bridged_events(offered, answered, mine, there, back)
-    return CodecPlan(tuple(mine), there, back)
+    # RFC 3264 §5.1: who sends takes the numbers of who receives, here the offer's. Many take their own.
+    offer_numbers = {numbers[number]: rule for number, rule in back.items() if number in numbers}
+    return CodecPlan(tuple(mine), there, back | offer_numbers)
 
 
 def _transcoding(source: Codec, sink: Codec) -> PayloadRule:

@@ -14,7 +14,7 @@ both are meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from engine.boundary import Address
 from engine.media.codecs import PayloadRule
@@ -133,6 +133,7 @@ class SendMedia(NamedTuple):
     data: bytes
 
 
+MEDIA_EFFECTS: Final = (BindPorts, ReleasePorts, SecurePort, AddRule, ChangeRule, RemoveRule, SendMedia)
 MediaEffect: TypeAlias = BindPorts | ReleasePorts | SecurePort | AddRule | ChangeRule | RemoveRule | SendMedia
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from engine.boundary import NEVER, Address, Effect
 from engine.config import RelayConfig
@@ -52,12 +52,27 @@ class Ports(Protocol):
     def has_room(self) -> None: ...
 
 
-class _Heard(NamedTuple):
-    """One side's speech, measured."""
+class _Heard:
+    """One side's speech, measured. ``wanted_at`` is since when it has somewhere to go; NEVER: it has not."""
 
-    side: Side
-    stream: Stream
-    quality: Quality
+    __slots__ = ("quality", "side", "stream", "wanted_at")
+
+    def __init__(self, side: Side, stream: Stream, quality: Quality) -> None:
+        self.side: Side = side
+        self.stream = stream
+        self.quality = quality
+        self.wanted_at = NEVER
+
+    def look(self, now: float) -> None:
+        """What was agreed may have changed."""
+        if not self.stream.should_send(self.side):
+            self.wanted_at = NEVER
+        elif self.wanted_at == NEVER:
+            self.wanted_at = now
+
+    def silent_s(self, now: float) -> float | None:
+        """How long it has been silent that should speak; None where it need not."""
+        return None if self.wanted_at == NEVER else min(self.quality.silent_s, now - self.wanted_at)
 
 
 class WatchedMedia(Timed, Generic[Call]):
@@ -157,8 +172,8 @@ class WatchedMedia(Timed, Generic[Call]):
 
     def _look(self, side: Side, stream: Stream, end: Endpoint, now: float) -> None:
         """Note what is new about an end."""
-        if stream.kind == b"audio" and end.port not in self._heard:
-            self._heard[end.port] = _Heard(side, stream, Quality())
+        if stream.kind == b"audio":
+            self._heard.setdefault(end.port, _Heard(side, stream, Quality())).look(now)
         if stream.offerer is None or end.remote is None:
             return
         if self._began_at == NEVER:
@@ -174,24 +189,22 @@ class WatchedMedia(Timed, Generic[Call]):
     def _listen(self, now: float) -> None:
         """Look for silence, now that a side was measured."""
         relay, config = self._relay, self._relay.config
-        states: dict[Side, bool | None] = {}
-        silent_s = NEVER
-        for side, stream, quality in self._heard.values():
-            silent_s = min(silent_s, quality.silent_s)
-            if not stream.should_send(side):
-                states.setdefault(side, None)
-                continue
-            states[side] = quality.silent_s >= config.silent_s
-            if states[side] != (side in self._silent):
-                (self._silent.add if states[side] else self._silent.discard)(side)
-                relay.out.append(MediaSilent(self._call_id, side, quality.silent_s, bool(states[side])))
-        one_way = None not in states.values() and len(set(states.values())) == 2
+        silences = {heard.side: heard.silent_s(now) for heard in self._heard.values()}
+        for side, silent_s in silences.items():
+            if silent_s is not None and (silent_s >= config.silent_s) != (side in self._silent):
+                (self._silent.discard if side in self._silent else self._silent.add)(side)
+                relay.out.append(MediaSilent(self._call_id, side, silent_s, side in self._silent))
+        if None in silences.values():
+            self._one_way = False  # on hold nobody has to be heard
+            return
+        one_way = len(silences) == 2 and len(self._silent) == 1
         if one_way and not self._one_way:
-            heard: Side = next(side for side, silent in states.items() if not silent)
+            heard: Side = next(side for side in silences if side not in self._silent)
             relay.out.append(OneWayAudio(self._call_id, heard))
         self._one_way = one_way
-        if config.timeout_s and silent_s >= config.timeout_s and None not in states.values():
-            relay.out.append(MediaTimedOut(self._call_id, silent_s))
+        least_s = min(silent_s for silent_s in silences.values() if silent_s is not None)
+        if config.timeout_s and least_s >= config.timeout_s:
+            relay.out.append(MediaTimedOut(self._call_id, least_s))
             self._clear(now)
 
     def _clear(self, now: float) -> None:
@@ -209,10 +222,11 @@ class WatchedMedia(Timed, Generic[Call]):
         relay = self._relay
         relay.timers.arm(self, NEVER)
         if self._began_at < NEVER:
-            trips = {side: quality.round_trip_ms for side, _, quality in self._heard.values()}
-            for side, stream, quality in self._heard.values():
-                codec, second = stream.speech(side)
-                heard = quality.heard(codec, second, (trips.get(OTHER[side]) or 0.0) / 2.0)
+            trips = {each.side: each.quality.round_trip_ms for each in self._heard.values()}
+            for each in self._heard.values():
+                side = each.side
+                codec, second = each.stream.speech(side)
+                heard = each.quality.heard(codec, second, (trips.get(OTHER[side]) or 0.0) / 2.0)
                 relay.out.append(
                     MediaEnded(
                         self._call_id,

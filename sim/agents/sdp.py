@@ -33,6 +33,14 @@ def read_audio(body: bytes) -> Audio | None:
     return Audio(protocol, encodings) if protocol else None
 
 
+def read_direction(body: bytes) -> bytes:
+    """Which ways the first stream goes, from the side of who says it."""
+    for line in body.replace(b"\r\n", b"\n").split(b"\n"):
+        if line in (b"a=sendrecv", b"a=sendonly", b"a=recvonly", b"a=inactive"):
+            return line[2:]
+    return b"sendrecv"
+
+
 def unfit(body: bytes, takes: Literal["any", "rtp", "webrtc"]) -> int:
     """The status with which a client refuses an offer that it cannot take (S9), 0 where it can.
 

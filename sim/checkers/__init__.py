@@ -11,6 +11,7 @@ from sim.checkers.answers import FinalResponses
 from sim.checkers.balance import DialogBalance, SlotBalance
 from sim.checkers.checker import Checker, Inspectable, Lifetimes, Violation
 from sim.checkers.down import KnownDown
+from sim.checkers.media import MediaBalance
 from sim.checkers.timers import TransactionTimers
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Inspectable",
     "KnownDown",
     "Lifetimes",
+    "MediaBalance",
     "SilentLogOuts",
     "SlotBalance",
     "TransactionTimers",

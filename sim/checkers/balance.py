@@ -71,9 +71,13 @@ class DialogBalance(Checker):
         ):
             self._edges[note.target] = _Standing()
 
+    def standing(self, edge: str) -> int:
+        """How many dialogs stand at an edge."""
+        return len(self._edges[edge])
+
     def finish(self, now: float, edges: Mapping[str, Inspectable]) -> None:
         for name, edge in edges.items():
-            standing = len(self._edges[name])
+            standing = self.standing(name)
             if edge.open_dialogs() > standing:
                 text = f"{name} holds {edge.open_dialogs()} dialogs, the BYEs of all but {standing} reached it"
                 self.violated(now, text)

@@ -39,6 +39,7 @@ class Edge:
     transactions: int = 0
     dialogs: int = 0
     attempts: int = 0
+    relayed: int = 0
     nodes: list[Node] = field(default_factory=list)
 
     def open_transactions(self) -> int:
@@ -46,6 +47,9 @@ class Edge:
 
     def open_dialogs(self) -> int:
         return self.dialogs
+
+    def relayed_calls(self) -> int:
+        return self.relayed
 
     def open_attempts(self) -> int:
         return self.attempts

@@ -87,10 +87,9 @@ class Account(User):
         )
 
     def invite(
-        self, phones: Phones, to: str, call_id: str, tag: bytes, number: int, authorization: bytes
+        self, phones: Phones, to: str, call_id: str, tag: bytes, number: int, authorization: bytes, body: bytes
     ) -> Request:
         uri = phones.uri_of(to)
-        body = phones.description
         extra = [b"Contact: <" + self.contact + b";ob>", _CONTENT_TYPE, _SESSION_EXPIRES]
         names = ["contact", "content-type", "session-expires"]
         return self._request(
@@ -106,10 +105,12 @@ class Account(User):
             b"REGISTER", phones.registrar, self.uri, phones, call_id, tag, number, authorization, extra, b""
         )
 
-    def session_reply(self, phones: Phones, request: Request, status: int, tag: bytes = b"") -> Response:
+    def session_reply(
+        self, phones: Phones, request: Request, status: int, tag: bytes = b"", body: bytes = b""
+    ) -> Response:
         if status < 200:
             return reply(request, status, tag, phones.ringing_headers(self._contact_line))
-        return reply(request, status, tag, self._session_headers_in_call, phones.description)
+        return reply(request, status, tag, self._session_headers_in_call, body)
 
     def _request(
         self,

@@ -157,6 +157,7 @@ class CalleeLeg(Leg):
         self._dialog = dialog
         self._acknowledgement = send
         self.state = UP
+        self.talk(response.body)
         node.timers.arm(self, NEVER)
         node.events.answered(self, now)
         if self.peer is not None:

@@ -15,6 +15,7 @@ from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.config import Outcome
 from sim.agents.freeswitch.leg import SETTING_UP, UP, Leg
 from sim.agents.freeswitch.wording import SESSION, party
+from sim.agents.media import Content
 
 if TYPE_CHECKING:
     from sim.agents.freeswitch.node import Node
@@ -75,13 +76,14 @@ class CallerLeg(Leg):
 
     # --- what the dialplan does with it
 
-    def play(self, *, early_media_s: float, hangs_up_after_s: float, now: float) -> None:
+    def play(self, content: Content, *, early_media_s: float, hangs_up_after_s: float, now: float) -> None:
         """An application of this node answers; 0 means no early media, and no hang-up by itself."""
         config = self._node.config
         if not self._negotiate():
             self.hang_up(causes.INCOMPATIBLE, now)
             return
         self._hangs_up_after_s = hangs_up_after_s
+        self.content = content
         if early_media_s:
             self._respond_session(183, now)
             self._wait(_ANSWER, early_media_s, now)
@@ -176,6 +178,7 @@ class CallerLeg(Leg):
 
     def _answer(self, now: float) -> None:
         self.state = UP
+        self.talk(self.offer)
         self._node.events.answered(self, now)
         answer = reply(self.transaction.request, 200, self.tag, self._session_headers(), self._description)
         timers = self._node.timers
@@ -185,6 +188,7 @@ class CallerLeg(Leg):
 
     def _respond_session(self, status: int, now: float) -> None:
         request, headers = self.transaction.request, self._session_headers()
+        self.talk(self.offer)
         self.transaction.respond(reply(request, status, self.tag, headers, self._description), now)
         self._negotiated = True
 

@@ -66,6 +66,7 @@ class FreeSwitchConfig:
     events: Interface | None = None  # its event socket
     events_password: str = "ClueCon"
     heartbeat_s: float = 20.0
+    talks: bool = False  # what it does with media is told (sim.agents.media)
     bridges: Mapping[str, str] = field(
         default_factory=dict
     )  # number -> SIP URI to bridge to; ;fs_path=sip:host is its route

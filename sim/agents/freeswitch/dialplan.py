@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from engine.sip.errors import SipError
 from sim.agents.freeswitch import causes
 from sim.agents.freeswitch.outbound import bridge, target_of, target_of_bridge
+from sim.agents.media import Content
 
 if TYPE_CHECKING:
     from sim.agents.freeswitch.caller import CallerLeg
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 class Application(NamedTuple):
     """Something that the node itself answers with; 0 means no early media, and no hang-up by itself."""
 
+    content: Content = "tone"
     early_media_s: float = 0.0
     hangs_up_after_s: float = 0.0
 
 
 APPLICATIONS: Final = {
     "9100": Application(hangs_up_after_s=2.0),  # answers and hangs up
-    "9196": Application(),  # echo
+    "9196": Application(content="echo"),
     "9198": Application(early_media_s=1.5),  # a tone before the answer
     "9664": Application(),  # playback
 }
@@ -35,7 +37,12 @@ def route(node: Node, leg: CallerLeg, now: float) -> None:
     if outcome is not None:
         leg.repeat(outcome, now)
     elif application is not None:
-        leg.play(early_media_s=application.early_media_s, hangs_up_after_s=application.hangs_up_after_s, now=now)
+        leg.play(
+            application.content,
+            early_media_s=application.early_media_s,
+            hangs_up_after_s=application.hangs_up_after_s,
+            now=now,
+        )
     elif leg.number in node.config.bridges:
         target = target_of_bridge(node.config.bridges[leg.number], leg.transaction.flow.interface)
         if leg.may_bridge(now):

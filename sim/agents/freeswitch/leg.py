@@ -15,6 +15,7 @@ from sim.agents.freeswitch.causes import Cause
 from sim.agents.freeswitch.events import uuid_of
 from sim.agents.freeswitch.media import silenced
 from sim.agents.freeswitch.wording import NO_DIALOG_REASON, SESSION
+from sim.agents.media import Content, TalkOver, talking
 from sim.agents.messages import trying
 
 if TYPE_CHECKING:
@@ -41,8 +42,10 @@ class Leg(Timed):
         "_dialog",
         "_node",
         "_place",
+        "_talks",
         "_unconfirmed",
         "call_id",
+        "content",
         "peer",
         "state",
         "tag",
@@ -55,7 +58,9 @@ class Leg(Timed):
         self._dialog: Dialog | None = None
         self._unconfirmed: UnconfirmedAnswer | None = None
         self._description = b""  # ours, as last sent
+        self._talks = False
         self._contact = place.own_contact
+        self.content: Content = "bridge"  # what it sends
         self.call_id = call_id
         self.tag = node.tag()
         self.peer: Leg | None = None
@@ -89,6 +94,27 @@ class Leg(Timed):
     def failed(self, cause: Cause, number: bytes, now: float) -> None:
         """The other leg, to this number, could not be set up."""
 
+    def talk(self, remote: bytes) -> None:
+        """An exchange of descriptions is complete: ours, and the far end's."""
+        node = self._node
+        if not node.config.talks or not remote:
+            return
+        call_id = self.call_id.decode("latin-1")
+        bridged_to = self.peer.call_id.decode("latin-1") if self.peer is not None else ""
+        content = self.content if self.peer is None else "bridge"
+        told = talking(
+            call_id,
+            node.config.name,
+            self._description,
+            remote,
+            content=content,
+            symmetric=True,
+            bridged_to=bridged_to,
+        )
+        if told is not None:
+            self._talks = True
+            node.out.append(told)
+
     def _abandon(self, cause: Cause, now: float) -> None:
         """End a leg that is not up."""
         raise NotImplementedError
@@ -104,6 +130,9 @@ class Leg(Timed):
         bridged = self.state == UP and self.peer is not None and self.peer.state == UP
         self._node.events.hung_up(self, cause, bridged, now)
         self.state = OVER
+        if self._talks:
+            self._talks = False
+            self._node.out.append(TalkOver(self.call_id.decode("latin-1"), self._node.config.name))
         self.confirm()
         self._node.timers.arm(self, NEVER)
         self._node.sessions.legs.pop(self.call_id, None)
@@ -184,6 +213,9 @@ class Leg(Timed):
         dialog.refresh_target(request)
         transaction.respond(trying(request, node.wording.agent), now)
         headers = self._contact + node.wording.accepting + SESSION
+        if request.body:
+            self._description = node.media.answer_again(self._description, request.body, self._place.media_host)
+            self.talk(request.body)
         answer = reply(request, 200, b"", headers, self._description)
         self._unconfirmed = UnconfirmedAnswer(transaction, answer, node.timers, self._no_ack, now)
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 
-from sim.agents.sdp import read_audio
+from sim.agents.sdp import read_audio, read_direction
 
 _FIRST_PORT, _LAST_PORT = 16_384, 32_766
 _OPUS_FMTP = b"useinbandfec=1; maxaveragebitrate=30000; maxplaybackrate=48000; ptime=20; minptime=10; maxptime=40"
@@ -93,6 +93,18 @@ class Media:
         if answer.protocol.endswith(b"SAVPF"):
             lines += self._ice(host, port, b"active", (1,))
             lines.append(b"a=end-of-candidates")
+        return b"\r\n".join([*lines, b""])
+
+    def answer_again(self, before: bytes, offer: bytes, host: bytes) -> bytes:
+        """The answer to a re-INVITE: one version on, from the port as before, and only hearing who holds."""
+        port = int(before.partition(b"m=audio ")[2].partition(b" ")[0])
+        plain = _PLAIN in offer and _PLAIN in before
+        answer = (plain and self.answer(offer, host, port)) or before  # ICE goes on under its names
+        lines = [line for line in answer.split(b"\r\n") if line not in (b"", b"a=recvonly")]
+        origin, (_, number, version, *rest) = lines[1], before.split(b"\r\n")[1].split(b" ")
+        lines[lines.index(origin)] = b" ".join([b"o=FreeSWITCH", number, b"%d" % (int(version) + 1), *rest])
+        if read_direction(offer) in (b"sendonly", b"inactive"):
+            lines.append(b"a=recvonly")
         return b"\r\n".join([*lines, b""])
 
     def bridged_offer(self, offer: bytes, host: bytes, port: int, webrtc: bool) -> bytes:

@@ -116,6 +116,7 @@ def originate(node: Node, user: str, now: float) -> Cause | None:
     except SipError:
         return causes.NOT_REGISTERED
     leg = CalleeLeg(node, target)
+    leg.content = "echo"
     place = node.places[target.flow.interface]
     uri = b"<sip:%b@%b>" % (_NOBODY, node.config.domain.encode())
     party_line = b"Remote-Party-ID: %b;party=calling;%b" % (uri, _SCREENED)

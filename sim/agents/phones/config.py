@@ -31,5 +31,9 @@ class PhonesConfig:
     ring_delay_s: float = 0.1  # from an INVITE to its 180, when called
     answer_delay_s: float = 1.0  # from the 180 to the 200, when called
     media: Literal["any", "rtp", "webrtc"] = "any"  # offers that are taken when called
-    media_port: int = 40_000  # written into session descriptions
+    talks: bool = False  # what it does with media is described truly, and told (sim.agents.media)
+    webrtc: bool = False  # it speaks UDP/TLS/RTP/SAVPF with ICE, as browsers do, and nothing else
+    asymmetric: bool = False  # its media leave from another port than it describes
+    media_port: int = 40_000  # of its first call, in its session descriptions
+    media_calls: int = 10  # so many calls later that port is used again; each takes four
     timers: TimersConfig = field(default_factory=TimersConfig)

@@ -13,6 +13,8 @@ from engine.ua.answer import UnconfirmedAnswer
 from engine.ua.dialog import Dialog
 from engine.ua.parts import reply
 from sim.agents.notes import CallEnded, CallMissed, CallTaken
+from sim.agents.phones.audio import CallAudio
+from sim.agents.phones.renegotiation import Renegotiation
 
 if TYPE_CHECKING:
     from sim.agents.phones.phones import Phones
@@ -30,6 +32,7 @@ class IncomingCall(Timed):
 
     __slots__ = (
         "_answered_at",
+        "_audio",
         "_dialog",
         "_phones",
         "_transaction",
@@ -48,6 +51,7 @@ class IncomingCall(Timed):
         self._unconfirmed: UnconfirmedAnswer | None = None
         self._answered_at = 0.0
         self.call_id = transaction.request.call_id.decode("latin-1")
+        self._audio = CallAudio(phones, self.call_id, user.name)
         self.state = ALERTING
         transaction.user = self
 
@@ -70,7 +74,10 @@ class IncomingCall(Timed):
             self.state = UP
             self._answered_at = now
             phones.out.append(CallTaken(self.call_id, self._user.name, self._caller))
-            answer = self._user.session_reply(phones, self._transaction.request, 200, self.tag)
+            request = self._transaction.request
+            body = self._audio.answer(request.body)
+            answer = self._user.session_reply(phones, request, 200, self.tag, body)
+            self._audio.heard(request.body, now)
             self._unconfirmed = UnconfirmedAnswer(self._transaction, answer, phones.timers, self._no_ack, now)
 
     def cancel(self, now: float) -> None:
@@ -86,6 +93,11 @@ class IncomingCall(Timed):
             self._miss()
         elif self.state == UP:
             self._send_bye(now)
+
+    def hold(self, held: bool, now: float) -> None:
+        """Put the caller on hold, or take it back."""
+        if self.state == UP:
+            Renegotiation(self._phones, self._dialog, self._audio).begin(held, self._user.contact_line, now)
 
     def way_lost(self, reason: str, now: float) -> None:
         """The connection that the INVITE came on is gone: a call that rings can't be answered any more."""
@@ -114,7 +126,8 @@ class IncomingCall(Timed):
         elif request.method == b"INVITE":
             self._confirm()
             self._dialog.refresh_target(request)
-            answer = self._user.session_reply(self._phones, request, 200)
+            answer = self._user.session_reply(self._phones, request, 200, body=self._audio.answer(request.body))
+            self._audio.heard(request.body, now)
             self._unconfirmed = UnconfirmedAnswer(transaction, answer, self._phones.timers, self._no_ack, now)
         else:
             self._phones.answer_in_dialog(transaction, self._dialog, now)
@@ -122,6 +135,8 @@ class IncomingCall(Timed):
     def on_ack(self, request: Request, now: float) -> None:
         """The caller has our 2xx."""
         self._confirm()
+        if request.body:  # the answer to the offer that our 2xx made
+            self._audio.heard(request.body, now)
 
     # --- ClientUser, for our BYE
 
@@ -187,6 +202,7 @@ class IncomingCall(Timed):
 
     def _forget(self) -> None:
         self.state = OVER
+        self._audio.over()
         self._confirm()
         self._phones.timers.arm(self, NEVER)
         self._phones.forget(self.call_id)

@@ -1,4 +1,5 @@
-"""What a person does with a phone, as orders: ``call 9196 for 20`` (seconds), ``hangup``, ``unregister``."""
+"""What a person does with a phone, as orders: ``call 9196 for 20`` (seconds), ``hold``, ``retrieve``,
+``hangup``, ``unregister``."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from sim.agents.phones.phones import Phones
 
 DEFAULT_HOLD_S: Final = 20.0
 PATIENCE_S: Final = 60.0
-KNOWN: Final = "call NUMBER [for SECONDS], hangup, unregister"
+KNOWN: Final = "call NUMBER [for SECONDS], hold, retrieve, hangup, unregister"
 _CALL = re.compile(r"\s*(\S+)(?:\s+for\s+([0-9]{1,9}(?:\.[0-9]{1,9})?))?\s*")
 
 
@@ -31,6 +32,8 @@ class Person:
             self._call(order.argument, now)
         elif order.order == "hangup":
             phones.hang_up_all(now)
+        elif order.order in ("hold", "retrieve"):
+            phones.hold_all(order.order == "hold", now)
         elif order.order == "unregister":
             phones.unregister_all(now)
         else:

@@ -16,6 +16,8 @@ from engine.ua.answer import UnconfirmedAnswer
 from engine.ua.dialog import Dialog
 from engine.ua.parts import reply
 from sim.agents.notes import CallEnded, CallLost, CallPlaced, CallSetUp
+from sim.agents.phones.audio import CallAudio
+from sim.agents.phones.renegotiation import Renegotiation
 
 if TYPE_CHECKING:
     from sim.agents.phones.phones import Phones
@@ -36,6 +38,7 @@ class OutgoingCall(Timed):
 
     __slots__ = (
         "_acknowledgement",
+        "_audio",
         "_challenged",
         "_dialog",
         "_first_at",
@@ -75,6 +78,7 @@ class OutgoingCall(Timed):
         self._dialog: Dialog | None = None
         self._acknowledgement: Send | None = None
         self._unconfirmed: UnconfirmedAnswer | None = None  # to a re-INVITE
+        self._audio = CallAudio(phones, call_id, user.name)
         self.call_id = call_id
         self.state = CALLING
 
@@ -95,6 +99,11 @@ class OutgoingCall(Timed):
             self.state = HANGING_UP
             self._phones.timers.arm(self, NEVER)
             self._send_bye(self._dialog, self, now)
+
+    def hold(self, held: bool, now: float) -> None:
+        """Put the far end on hold, or take it back."""
+        if self.state == UP and self._dialog is not None:
+            Renegotiation(self._phones, self._dialog, self._audio).begin(held, self._user.contact_line, now)
 
     def way_lost(self, reason: str, now: float) -> None:
         """The connection that the answer would come on is gone."""
@@ -122,7 +131,8 @@ class OutgoingCall(Timed):
         self._number += 1
         self._sent_at = now
         self._proceeding = False
-        request = self._user.invite(phones, self._to, self.call_id, self._tag, self._number, credentials)
+        offer = self._audio.offer()
+        request = self._user.invite(phones, self._to, self.call_id, self._tag, self._number, credentials, offer)
         self._invite = phones.layer.send(request, phones.way, self, now)
 
     def _cancel(self, now: float) -> None:
@@ -160,6 +170,8 @@ class OutgoingCall(Timed):
         self._count_retransmissions(now)
         if status < 200:
             self._provisional(status, now)
+            if response.body:
+                self._audio.heard(response.body, now)  # early media
         elif status < 300:
             self._answered(transaction, response, now)
         elif transaction is self._invite:
@@ -216,6 +228,7 @@ class OutgoingCall(Timed):
             self._send_bye(dialog, self, now)
             return
         self.state = UP
+        self._audio.heard(response.body, now)
         phones.timers.arm(self, now + self._hold_s)
         first_status = self._first_status or response.status
         first_at = self._first_at if self._first_status else now
@@ -272,7 +285,8 @@ class OutgoingCall(Timed):
         elif request.method == b"INVITE":
             self._confirm()
             dialog.refresh_target(request)
-            answer = self._user.session_reply(self._phones, request, 200)
+            answer = self._user.session_reply(self._phones, request, 200, body=self._audio.answer(request.body))
+            self._audio.heard(request.body, now)
             self._unconfirmed = UnconfirmedAnswer(transaction, answer, self._phones.timers, self.hang_up, now)
         else:
             self._phones.answer_in_dialog(transaction, dialog, now)
@@ -326,6 +340,7 @@ class OutgoingCall(Timed):
 
     def _forget(self) -> None:
         self.state = OVER
+        self._audio.over()
         self._confirm()
         self._phones.timers.arm(self, NEVER)
         self._phones.forget(self.call_id)

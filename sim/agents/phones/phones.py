@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import replace
 from random import Random
+from typing import Literal
 
 from engine.boundary import Effect, Flow, Input, StreamClosed, StreamData, StreamOpened
+from engine.media.sdp.attributes import Fingerprint, IceNames
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ClientTransaction, ServerTransaction, TransactionLayer
@@ -54,6 +56,9 @@ class Phones:
         self._allow = block(self.dialect.user_agent, self.dialect.allow)
         self._calls: dict[bytes, OutgoingCall | IncomingCall] = {}
         self._keep_alive = KeepAlive(self, random)
+        self.ice_names = IceNames(self.token(), self.token() * 2) if config.webrtc else IceNames(b"", b"")
+        self.certificate = Fingerprint(b"sha-256", random.randbytes(32) if config.webrtc else b"")
+        self._media_calls = 0
         self._settle()
         self._registrations = [Registration(self, user) for user in self._users.values()]
         self._servers = deque((config.server, *config.other_servers))
@@ -155,6 +160,11 @@ class Phones:
             for registration in self._registrations:
                 registration.withdraw(now)
 
+    def hold_all(self, held: bool, now: float) -> None:
+        """Every call that stands is put on hold, or taken back."""
+        for call in list(self._calls.values()):
+            call.hold(held, now)
+
     @property
     def calls(self) -> int:
         """How many calls are being set up, up, or being ended."""
@@ -170,6 +180,12 @@ class Phones:
     def token(self) -> bytes:
         """A tag, cnonce or part of a Call-ID that no one else has."""
         return b"%012x" % self._random.getrandbits(48)
+
+    def next_media_port(self) -> int:
+        """The port of another call: RTP's, the one behind it for RTCP, and two where it sends from others."""
+        port = self.config.media_port + self._media_calls % self.config.media_calls * 4
+        self._media_calls += 1
+        return port
 
     def via_line(self) -> bytes:
         """A Via with a branch of its own."""
@@ -243,6 +259,13 @@ class Phones:
         if invite is not None and isinstance(invite.user, IncomingCall):
             invite.user.cancel(now)
 
+    @property
+    def _takes(self) -> Literal["any", "rtp", "webrtc"]:
+        """Which offers are taken."""
+        if self.config.talks:
+            return "webrtc" if self.config.webrtc else "rtp"
+        return self.config.media
+
     def _called_by(self, request: Request) -> User | None:
         """Who is meant: named by number, or by the user part of its Contact."""
         return self._called.get(unescape(parse_uri(request.uri).user or b""))
@@ -261,7 +284,7 @@ class Phones:
             except SipError as error:
                 transaction.respond(reply(request, error.status, tag, self.user_agent), now)
                 return
-            if refusal := unfit(request.body, self.config.media):
+            if refusal := unfit(request.body, self._takes):
                 transaction.respond(reply(request, refusal, tag, self.user_agent), now)
                 return
             call = IncomingCall(self, user, transaction, dialog)

@@ -32,11 +32,10 @@ class User:
         self._session_headers = block(self._contact_line, user_agent, _CONTENT_TYPE)
 
     def invite(
-        self, phones: Phones, to: str, call_id: str, tag: bytes, number: int, authorization: bytes
+        self, phones: Phones, to: str, call_id: str, tag: bytes, number: int, authorization: bytes, body: bytes
     ) -> Request:
         """An INVITE of this user; ``authorization`` is a whole header line, or empty."""
         uri = phones.uri_of(to)
-        body = phones.description
         names = _NAMES + _BODY_NAMES
         lines = [
             phones.via_line(),
@@ -81,8 +80,13 @@ class User:
         lines.append(b"Content-Length: 0")
         return Request(b"REGISTER", phones.registrar, names, lines)
 
-    def session_reply(self, phones: Phones, request: Request, status: int, tag: bytes = b"") -> Response:
-        """A response with Contact and, where it is a 2xx, the session description."""
-        body = phones.description if status >= 200 else b""
+    @property
+    def contact_line(self) -> bytes:
+        return self._contact_line
+
+    def session_reply(
+        self, phones: Phones, request: Request, status: int, tag: bytes = b"", body: bytes = b""
+    ) -> Response:
+        """A response with Contact and, where there is one, a session description."""
         headers = self._session_headers if body else phones.ringing_headers(self._contact_line)
         return reply(request, status, tag, headers, body)

@@ -147,6 +147,7 @@ def test_a_call_that_nobody_answered_tells_nothing_and_keeps_nothing() -> None:
 def test_silence_and_one_way_audio_are_told_once() -> None:
     world = relayed()
     _, _, near, far = established(world)
+    world.advance(6.0)
     world.happen(heard(near, 500))
     world.happen(heard(far, 0, silent_s=6.0))
     world.happen(heard(near, 500))
@@ -163,15 +164,35 @@ def test_silence_on_hold_is_nobodys_fault() -> None:
     held = BARESIP.replace(b"a=sendrecv", b"a=sendonly")
     world.caller.within("INVITE", call.final, cseq=2, body=held)
     chosen.answer(200, body=NODE + b"a=recvonly\r\n")
+    world.advance(60.0)
     world.happen(heard(near, 500))
     world.happen(heard(far, 0, silent_s=60.0))
     assert world.told(OneWayAudio) == []
     assert world.told(MediaSilent) == []
 
 
+def test_after_a_hold_a_side_gets_its_time_to_speak_again() -> None:
+    world = relayed()
+    call, chosen, near, far = established(world)
+    held = BARESIP.replace(b"a=sendrecv", b"a=sendonly")
+    world.caller.within("INVITE", call.final, cseq=2, body=held)
+    chosen.answer(200, body=NODE + b"a=recvonly\r\n")
+    world.advance(60.0)
+    world.caller.within("INVITE", call.final, cseq=3, body=BARESIP)
+    chosen.answer(200, body=NODE)
+    world.advance(2.0)
+    world.happen(heard(near, 500))
+    world.happen(heard(far, 0, silent_s=62.0))
+    assert world.told(MediaSilent) == []
+    world.advance(4.0)
+    world.happen(heard(far, 0, silent_s=66.0))
+    assert [(note.side, note.silent_s) for note in world.told(MediaSilent)] == [("callee", 6.0)]
+
+
 def test_a_call_in_which_nobody_speaks_gives_its_ports_back_and_gets_others_with_its_next_offer() -> None:
     world = relayed()
     call, chosen, near, far = established(world)
+    world.advance(4000.0)
     world.happen(heard(near, 0, silent_s=4000.0))
     world.happen(heard(far, 0, silent_s=4000.0))
     assert [note.silent_s for note in world.told(MediaTimedOut)] == [4000.0]
