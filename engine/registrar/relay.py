@@ -10,7 +10,8 @@ from engine.registrar.request import Asked, Registration
 from engine.registrar.tokens import FlowToken, is_token
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
-from engine.sip.message import Request, Response, canonical_name
+from engine.sip.layout import canonical_name
+from engine.sip.message import Request, Response
 from engine.sip.uri import parse_uri
 
 if TYPE_CHECKING:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_number
 from engine.sip.message import Request, Response, parse_head
 
 # RFC 5626 §4.4.1 CRLF, and the zero bytes and blanks that some phones send to hold a NAT binding
-_KEEPALIVES = b"\r\n\x00 \t"
-_HEAD_END = _PING = b"\r\n\r\n"
-_BREAKS = re.compile(rb"[\r\n]*+")
+_KEEPALIVES: Final = b"\r\n\x00 \t"
+_HEAD_END: Final = b"\r\n\r\n"
+_PING: Final = _HEAD_END
+_BREAKS: Final = re.compile(rb"[\r\n]*+")
 
 
 def parse_datagram(data: bytes, header_lines: int = 256) -> Request | Response | None:

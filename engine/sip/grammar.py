@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Final
 
 # token = 1*(alphanum / "-" / "." / "!" / "%" / "*" / "_" / "+" / "`" / "'" / "~" )
 TOKEN = rb"[A-Za-z0-9\-.!%*_+`'~]+"
+TOKEN_OCTETS: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.!%*_+`'~"
+"""What is left of a text when ``translate`` takes these away is no token; faster than the pattern."""
 
 # SWS = [LWS]; after unfolding a line break is a space, so white space is SP / HTAB.
 SWS = rb"[ \t]*+"
@@ -35,16 +38,18 @@ def _param(group: bytes) -> bytes:
     return rb";" + SWS + group + TOKEN + rb")" + SWS + value + SWS
 
 
-_PARAM = re.compile(_param(b"("))
+_PARAM: Final = re.compile(_param(b"("))
 PARAMS = rb"(?:" + _param(b"(?:") + rb")*+"
 
 # Looking for an octet's number in bytes costs a tenth of looking for bytes in bytes.
-_HTAB, _SP, _DQUOTE = b'\t "'
+_HTAB: Final = 0x09
+_SP: Final = 0x20
+_DQUOTE: Final = 0x22
 
-TOKEN_PATTERN = re.compile(TOKEN)
-_FOLD = re.compile(rb"\r\n[ \t]+")  # white space before it may stay: all of it counts as one space
-_COMMA_PART = re.compile(rb'(?:[^,"<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+(?:>|\Z))*+', re.DOTALL)
-_QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
+TOKEN_PATTERN: Final = re.compile(TOKEN)
+_FOLD: Final = re.compile(rb"\r\n[ \t]+")  # white space before it may stay: all of it counts as one space
+_COMMA_PART: Final = re.compile(rb'(?:[^,"<]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)|<[^>]*+(?:>|\Z))*+', re.DOTALL)
+_QUOTED_PAIR: Final = re.compile(rb"\\(.)", re.DOTALL)
 
 
 def unfold(line: bytes) -> bytes:

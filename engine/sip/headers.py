@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
-from typing import NamedTuple
+from typing import Final
 
 from engine.sip.errors import SipError
-from engine.sip.grammar import HOST, PARAMS, QUOTED, SWS, TOKEN, parse_params
+from engine.sip.grammar import HOST, PARAMS, QUOTED, SWS, TOKEN, TOKEN_OCTETS, parse_params
+from engine.sip.memory import remember
 
-MAGIC_COOKIE = b"z9hG4bK"  # RFC 3261 §8.1.1.7: the branch is unique, made by an RFC 3261 element
+MAGIC_COOKIE: Final = b"z9hG4bK"  # RFC 3261 §8.1.1.7: the branch is unique, made by an RFC 3261 element
 
 # sent-protocol LWS sent-by *( SEMI via-params )
 # sent-protocol = protocol-name SLASH protocol-version SLASH transport
 # Name and version may be any token: a request of another version is answered 505 along its Vias.
-_VIA = re.compile(
+_VIA: Final = re.compile(
     TOKEN + SWS + rb"/" + SWS + TOKEN + SWS + rb"/" + SWS + rb"(" + TOKEN + rb")[ \t]++"
     rb"(" + HOST + rb")" + SWS + rb"(?::" + SWS + rb"([0-9]{1,5}))?" + SWS + rb"(" + PARAMS + rb")"
 )
-# The form that nearly all have: a branch, and before or behind it an empty rport. What stands first is one of few.
-_USUAL_SENT = re.compile(rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?")
-_USUAL_PARAMS = re.compile(rb"(?:(rport);)?branch=(" + TOKEN + rb")(?:;(rport))?")
+# The form that nearly all have; what stands before the parameters is one of few.
+_USUAL_SENT: Final = re.compile(rb"SIP/2\.0/([A-Z]++) ([A-Za-z0-9.\-]++)(?::([0-9]{1,5}))?")
 # name-addr = [ display-name ] LAQUOT addr-spec RAQUOT, display-name = *(token LWS) / quoted-string. UTF-8 without
 # quotes is tolerated in a display name, a comma is not (RFC 4475 §3.1.2.15).
-_NAME_ADDR = re.compile(
+_NAME_ADDR: Final = re.compile(
     rb"("
     + QUOTED
     + rb"|[^\"<>,;:\\\x00-\x08\x0a-\x1f]*+)"
@@ -35,12 +34,14 @@ _NAME_ADDR = re.compile(
     + rb")"
 )
 # The form that nearly all have: a display name without escapes, angle brackets, at most a tag. Half the time.
-_USUAL_ADDR = re.compile(
+_USUAL_ADDR: Final = re.compile(
     rb"(\"[^\"\\\x00-\x1f]*+\" ?|[A-Za-z0-9 ]*+)<([^<>\"\x00-\x20\x7f]++)>(?:;tag=(" + TOKEN + rb"))?"
 )
 # addr-spec alone: what follows ";" are parameters of the header, and no "?" or "," may stand in it (§20)
-_ADDR_SPEC = re.compile(rb"([A-Za-z][A-Za-z0-9+\-.]*:[^<>\";,?\x00-\x20\x7f]+)" + SWS + rb"(" + PARAMS + rb")")
-_CSEQ = re.compile(rb"([0-9]{1,16})[ \t]++(" + TOKEN + rb")")
+_ADDR_SPEC: Final = re.compile(
+    rb"([A-Za-z][A-Za-z0-9+\-.]*:[^<>\";,?\x00-\x20\x7f]+)" + SWS + rb"(" + PARAMS + rb")"
+)
+_CSEQ: Final = re.compile(rb"([0-9]{1,16})[ \t]++(" + TOKEN + rb")")
 
 
 class Via:
@@ -60,34 +61,55 @@ class Via:
         return self.params.get(b"branch") or b""
 
 
-class NameAddr(NamedTuple):
+class NameAddr:
     """A From, To, Contact, Route or Record-Route value; ``params`` are the header's, not the URI's."""
 
-    display: bytes
-    uri: bytes
-    params: dict[bytes, bytes | None]
+    __slots__ = ("display", "params", "tag", "uri")
 
-    @property
-    def tag(self) -> bytes:
-        """The tag parameter, empty where there is none."""
-        return self.params.get(b"tag") or b""
+    def __init__(self, display: bytes, uri: bytes, params: dict[bytes, bytes | None]) -> None:
+        self.display = display
+        self.uri = uri
+        self.params = params
+        self.tag = params.get(b"tag") or b""  # empty where there is none
 
 
-class CSeq(NamedTuple):
+class CSeq:
     """Sequence number and method."""
 
-    number: int
-    method: bytes
+    __slots__ = ("method", "number")
+
+    def __init__(self, number: int, method: bytes) -> None:
+        self.number = number
+        self.method = method
+
+
+# By what was read: what stands in a Via before its parameters, name-addrs, CSeqs, and numbers.
+_sent: Final[dict[bytes, tuple[bytes, bytes, int | None]]] = {}
+_addrs: Final[dict[bytes, NameAddr]] = {}
+_cseqs: Final[dict[bytes, CSeq]] = {}
 
 
 def parse_via(value: bytes) -> Via:
-    start, _, rest = value.partition(b";")
-    usual = _USUAL_PARAMS.fullmatch(rest) if len(start) <= 64 else None
-    sent = _remembered_sent(start) if usual is not None else None
-    if usual is not None and sent is not None:
-        before, branch, behind = usual.groups()
-        params = {b"branch": branch, b"rport": None} if before or behind else {b"branch": branch}
-        return Via(sent[0], sent[1], sent[2], params)
+    # The form that nearly all have: a branch, and before or behind it an empty rport.
+    start, *params = value.split(b";")
+    sent = _sent.get(start)
+    if sent is None:
+        sent = _read_sent(start)
+    if sent is not None and 0 < len(params) <= 2:
+        first, last = params[0], params[-1]
+        branch = first if first.startswith(b"branch=") else last
+        token = branch[7:]
+        asked = len(params) == 2
+        if (
+            branch.startswith(b"branch=")
+            and token
+            and not token.translate(None, TOKEN_OCTETS)
+            and (not asked or (last if branch is first else first) == b"rport")
+        ):
+            table: dict[bytes, bytes | None] = {b"branch": token}
+            if asked:
+                table[b"rport"] = None
+            return Via(sent[0], sent[1], sent[2], table)
     match = _VIA.fullmatch(value)
     if match is None:
         raise SipError("malformed Via")
@@ -98,10 +120,7 @@ def parse_via(value: bytes) -> Via:
 def _read_sent(start: bytes) -> tuple[bytes, bytes, int | None] | None:
     """Transport, host and port of a Via of the usual form; None where it is of another one."""
     match = _USUAL_SENT.fullmatch(start)
-    return None if match is None else (match[1], match[2], _port(match[3]))
-
-
-_remembered_sent = lru_cache(maxsize=4096)(_read_sent)
+    return None if match is None else remember(_sent, start, (match[1], match[2], _port(match[3])))
 
 
 def _port(digits: bytes | None) -> int | None:
@@ -116,9 +135,8 @@ def parse_name_addr(value: bytes, name: str = "address") -> NameAddr:
 
     The result is shared between calls: don't change its ``params``.
     """
-    # A call shows the same From and To in all its messages. A long one is not remembered, so that strangers can't
-    # fill the memory.
-    return _remembered_name_addr(value, name) if len(value) <= 128 else _read_name_addr(value, name)
+    addr = _addrs.get(value)  # a call shows the same From and To in all its messages
+    return remember(_addrs, value, _read_name_addr(value, name)) if addr is None else addr
 
 
 def _read_name_addr(value: bytes, name: str) -> NameAddr:
@@ -140,12 +158,9 @@ def _read_name_addr(value: bytes, name: str) -> NameAddr:
     return NameAddr(display.strip(), uri, table)
 
 
-_remembered_name_addr = lru_cache(maxsize=4096)(_read_name_addr)
-
-
 def parse_cseq(value: bytes) -> CSeq:
-    # Most are one of few ("1 INVITE"). A long one is not remembered, so that strangers can't fill the memory.
-    return _remembered_cseq(value) if len(value) <= 32 else _read_cseq(value)
+    cseq = _cseqs.get(value)  # most are one of few, such as "1 INVITE"
+    return remember(_cseqs, value, _read_cseq(value)) if cseq is None else cseq
 
 
 def _read_cseq(value: bytes) -> CSeq:
@@ -158,11 +173,14 @@ def _read_cseq(value: bytes) -> CSeq:
     return CSeq(number, match[2])
 
 
-_remembered_cseq = lru_cache(maxsize=1024)(_read_cseq)
+_SMALL_NUMBERS: Final = {b"%d" % number: number for number in range(1024)}
 
 
 def parse_number(value: bytes, name: str, largest: int) -> int:
     """A header that is one number without sign (Max-Forwards, Expires, Content-Length, ...)."""
+    small = _SMALL_NUMBERS.get(value)
+    if small is not None and small <= largest:
+        return small
     if not value.isdigit() or len(value) > 20:  # isdigit() of bytes knows ASCII only
         raise SipError(f"malformed {name}")
     number = int(value)

@@ -5,45 +5,18 @@ canonical name of each beside it (``names``), and its body. Reading a header par
 copies two lists, changes the few lines that a proxy must change, and joins. So what no one touches goes out as it
 came in, as RFC 3261 §16.6 step 1 asks.
 
-A device writes the same headers in the same order again and again. What follows from the names alone is found once
-and kept as the ``Layout`` that such messages share.
+What follows from the names alone is found once for all messages alike (``Layout``).
 """
 
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import Final, Self
 
 from engine.sip.errors import SipError
 from engine.sip.grammar import TOKEN, TOKEN_PATTERN, split_commas, unfold
 from engine.sip.headers import CSeq, NameAddr, Via, parse_cseq, parse_name_addr, parse_via
-
-# Compact forms: RFC 3261 §7.3.3 and the registry of the RFCs that added others.
-_COMPACT: Final = {
-    b"a": "accept-contact", b"b": "referred-by", b"c": "content-type", b"d": "request-disposition",
-    b"e": "content-encoding", b"f": "from", b"i": "call-id", b"j": "reject-contact", b"k": "supported",
-    b"l": "content-length", b"m": "contact", b"n": "identity-info", b"o": "event", b"r": "refer-to",
-    b"s": "subject", b"t": "to", b"u": "allow-events", b"v": "via", b"x": "session-expires", b"y": "identity",
-}  # fmt: skip
-
-_USUAL: Final = (
-    b"Via From To Call-ID CSeq Contact Max-Forwards Route Record-Route Content-Type Content-Length User-Agent "
-    b"Server Allow Supported Require Proxy-Require Unsupported Expires Path Authorization Proxy-Authorization "
-    b"WWW-Authenticate Proxy-Authenticate Accept Allow-Events Date Reason Retry-After Session-Expires Min-SE "
-    b"Subject Event Refer-To Remote-Party-ID Content-Disposition RSeq RAck Warning X-FS-Support Privacy "
-    b"P-Asserted-Identity P-Preferred-Identity Referred-By Replaces Diversion History-Info Call-Info Alert-Info "
-    b"Organization Subscription-State Service-Route Accept-Language Accept-Encoding Content-Encoding "
-    b"Content-Language MIME-Version Timestamp In-Reply-To Reply-To Priority Max-Breadth"
-).split()
-
-# Spellings met on the wire -> canonical name. One look-up names most headers; the rest take the slow way.
-_CANONICAL: Final[dict[bytes, str]] = {
-    spelling: name.lower().decode()
-    for name in _USUAL
-    for spelling in (name, name.lower(), name.title(), name.upper())
-} | {spelling: name for letter, name in _COMPACT.items() for spelling in (letter, letter.upper())}
-USUAL_NAMES: Final = frozenset(_CANONICAL.values())
+from engine.sip.layout import Layout, canonical_name, layout_of
 
 REASONS: Final = {
     100: b"Trying", 180: b"Ringing", 181: b"Call Is Being Forwarded", 182: b"Queued", 183: b"Session Progress",
@@ -64,52 +37,22 @@ REASONS: Final = {
 }  # fmt: skip
 
 # Request-Line = Method SP Request-URI SP SIP-Version; the URI is held against its grammar when it is used
-_REQUEST_LINE = re.compile(rb"(" + TOKEN + rb") ([^ \t\r\n]+) (?i:SIP)/([0-9]+\.[0-9]+)")
+_REQUEST_LINE: Final = re.compile(rb"(" + TOKEN + rb") ([^ \t\r\n]+) (?i:SIP)/([0-9]+\.[0-9]+)")
+# What nearly all start lines are made of spares them the patterns.
+KNOWN_METHODS: Final = frozenset(
+    b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split()
+)
+_USUAL_STATUSES: Final = {b"SIP/2.0 %d " % status: status for status in REASONS}
 # Status-Line = SIP-Version SP Status-Code SP Reason-Phrase; a missing last space is tolerated
-_STATUS_LINE = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: ([^\r\n]*))?")
-_LINE_BREAK = re.compile(rb"\r\n(?![ \t])")  # not one that folds a header
+_STATUS_LINE: Final = re.compile(rb"(?i:SIP)/([0-9]+\.[0-9]+) ([1-6][0-9][0-9])(?: ([^\r\n]*))?")
+_LINE_BREAK: Final = re.compile(rb"\r\n(?![ \t])")  # not one that folds a header
 # Looking for an octet's number in bytes costs a tenth of looking for bytes in bytes.
-_CR, _LF, _COLON, _COMMA = b"\r\n:,"
-_METHOD_GUESS = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
-
-
-def canonical_name(raw: bytes) -> str:
-    """The name by which the code knows a header: long form, lower case. A malformed name keeps its bytes.
-
-    A line without a colon has the empty name.
-    """
-    name = _CANONICAL.get(raw)
-    if name is None:
-        stripped = raw.rstrip(b" \t")  # HCOLON = *( SP / HTAB ) ":" SWS
-        name = _CANONICAL.get(stripped) or _COMPACT.get(stripped.lower()) or stripped.lower().decode("latin-1")
-    return name
-
-
-class Layout:
-    """The header names of messages as they come in: which line is which, and where its value begins."""
-
-    __slots__ = ("first", "flaw", "names", "repeated", "starts")
-
-    def __init__(self, names: list[str], starts: list[int]) -> None:
-        self.names = names
-        self.starts = starts
-        self.first = {name: index for index, name in reversed([*enumerate(names)])}
-        self.repeated = frozenset(name for name in names if names.count(name) > 1)
-        self.flaw: str | None = None  # what is wrong with these names ("" if nothing), once validation has looked
-
-
-def _read_layout(raw_names: bytes) -> Layout | None:
-    """The layout of lines that start with these names, a colon behind each; None where one is a fold's."""
-    raw = raw_names.split(b":")[:-1]
-    if any(name[:1] in (b" ", b"\t") for name in raw):
-        return None
-    return Layout([canonical_name(name) for name in raw], [len(name) + 1 for name in raw])
-
-
-_remembered_layout = lru_cache(maxsize=512)(_read_layout)
-# That of a longer head is not remembered, so that strangers can't fill the memory.
-_REMEMBERED_LINES: Final = 40
-_REMEMBERED_BYTES: Final = 4096
+_HTAB: Final = 0x09
+_LF: Final = 0x0A
+_CR: Final = 0x0D
+_COMMA: Final = 0x2C
+_COLON: Final = 0x3A
+_METHOD_GUESS: Final = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
 
 
 class Message:
@@ -278,7 +221,7 @@ class Message:
         line = self.lines[index]
         if _COMMA in line:
             value = b", ".join([value, *_split(_value(line))[1:]])
-        if self.layout is not None and self.layout.starts[index] != len(b"Via:"):
+        if self.layout is not None and self.layout.starts[index] not in (len(b"Via:"), len(b"Via: ")):
             self.layout = None  # it came in the compact form, say
         self.lines[index] = b"Via: " + value
         self._via = parsed
@@ -346,7 +289,7 @@ class Response(Message):
         return b"\r\n".join([b"SIP/2.0 %d %s" % (self.status, self.reason), *self.lines, b"", self.body])
 
 
-_COPIED = frozenset(("via", "from", "to", "call-id", "cseq"))
+_COPIED: Final = frozenset(("via", "from", "to", "call-id", "cseq"))
 
 
 def respond(request: Request, status: int, reason: bytes = b"", to_tag: bytes = b"", *extra: bytes) -> Response:
@@ -410,13 +353,10 @@ def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
     text = b"".join(lines)
     bare_break = _CR in text or _LF in text
     start = lines.pop(0)
-    raw_names = b"".join([line[: line.find(b":") + 1] for line in lines])
-    usual = breaks <= _REMEMBERED_LINES and len(head) <= _REMEMBERED_BYTES
-    layout = _remembered_layout(raw_names) if usual else _read_layout(raw_names)
-    if layout is not None and len(layout.names) == breaks:  # else a line has no colon
+    layout = layout_of(lines, head[0] if head else 0)
+    if layout is not None:
         names = layout.names.copy()
     else:
-        layout = None
         start, *lines = _LINE_BREAK.split(head)
         names = [canonical_name(line.partition(b":")[0]) if _COLON in line else "" for line in lines]
     message = _begin(start, names, lines, bare_break)
@@ -426,6 +366,15 @@ def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:
 
 def _begin(start: bytes, names: list[str], lines: list[bytes], bare_break: bool) -> Request | Response:
     """A message that begins with this line."""
+    if not bare_break:
+        usual_status = _USUAL_STATUSES.get(start[:12])
+        if usual_status is not None:
+            return Response(usual_status, start[12:], names, lines)
+        parts = start.split(b" ")
+        if len(parts) == 3 and parts[2] == b"SIP/2.0" and parts[0] in KNOWN_METHODS:
+            uri = parts[1]
+            if uri and _HTAB not in uri:
+                return Request(parts[0], uri, names, lines)
     response = start[:4] == b"SIP/"
     match = None if response else _REQUEST_LINE.fullmatch(start)
     if match is not None:

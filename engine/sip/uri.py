@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
+from typing import Final
 
 from engine.sip.errors import SipError
 from engine.sip.grammar import HOST
+from engine.sip.memory import remember
 
 # SIP-URI = "sip:" [ userinfo ] hostport uri-parameters [ headers ]
 # user = 1*( unreserved / escaped / user-unreserved )
@@ -19,15 +20,15 @@ _PASSWORD = rb"[A-Za-z0-9\-_.!~*'()&=+$,%]*"
 _PARAMCHARS = rb"[A-Za-z0-9\-_.!~*'()\[\]/:&+$%]+"
 _PARAMS = rb"(?:;" + _PARAMCHARS + rb"(?:=" + _PARAMCHARS + rb")?)*+"
 _HEADERS = rb"\?[A-Za-z0-9\-_.!~*'()\[\]/?:+$%=&]+"
-_SIP_URI = re.compile(
+_SIP_URI: Final = re.compile(
     rb"(?i:(sips?)):(?:(" + _USER + rb")(?::(" + _PASSWORD + rb"))?@)?"
     rb"(" + HOST + rb")(?::([0-9]{1,5}))?(" + _PARAMS + rb")(" + _HEADERS + rb")?"
 )
-_PERCENT = ord("%")
-_BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
-_SCHEME = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:")
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
-_UNSAFE_IN_USER = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
+_PERCENT: Final = ord("%")
+_BAD_ESCAPE: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})")
+_SCHEME: Final = re.compile(rb"[A-Za-z][A-Za-z0-9+\-.]*:")
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_UNSAFE_IN_USER: Final = re.compile(rb"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,9 @@ class SipUri:
         return text + self.headers
 
 
+_lately: Final[dict[bytes, SipUri]] = {}
+
+
 def parse_uri(text: bytes) -> SipUri:
     """Parse a SIP or SIPS URI. The result is shared between calls: don't change its ``params``.
 
@@ -67,8 +71,8 @@ def parse_uri(text: bytes) -> SipUri:
     SipError
         400 where the grammar is broken, 416 for a scheme that isn't ours (RFC 3261 §8.2.2.1).
     """
-    # A long one is not remembered, so that strangers can't fill the memory.
-    return _remembered_uri(text) if len(text) <= _REMEMBERED_BYTES else _read_uri(text)
+    uri = _lately.get(text)
+    return remember(_lately, text, _read_uri(text)) if uri is None else uri
 
 
 def _read_uri(text: bytes) -> SipUri:
@@ -89,10 +93,6 @@ def _read_uri(text: bytes) -> SipUri:
             name, equal, value = param.partition(b"=")
             table.setdefault(name.lower(), value if equal else None)
     return SipUri(scheme_.lower(), user, password, host, int(port) if port else None, table, headers or b"")
-
-
-_remembered_uri = lru_cache(maxsize=8192)(_read_uri)
-_REMEMBERED_BYTES = 256
 
 
 def unescape(text: bytes) -> bytes:

@@ -8,23 +8,22 @@ and of a request the URI, Max-Forwards, each Route, and, in INVITE and REGISTER,
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from engine.sip.errors import SipError
 from engine.sip.grammar import TOKEN, split_commas
 from engine.sip.headers import parse_name_addr, parse_number
-from engine.sip.message import USUAL_NAMES, Message, Request, Response
+from engine.sip.layout import USUAL_NAMES
+from engine.sip.message import KNOWN_METHODS, Message, Request, Response
 from engine.sip.uri import parse_uri
 
-KNOWN_METHODS = frozenset(
-    b"INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split()
-)
-_NEEDED = frozenset(("via", "from", "to", "call-id", "cseq"))
-_SINGLE = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "content-type")
-_NAME = re.compile(TOKEN.decode())
+_NEEDED: Final = frozenset(("via", "from", "to", "call-id", "cseq"))
+_SINGLE: Final = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "content-type")
+_NAME: Final = re.compile(TOKEN.decode())
 # callid = word [ "@" word ]; any printable octets are let through, for it is only compared
-_CALL_ID = re.compile(rb"[^\x00-\x20\x7f]+")
-_PLAIN_ADDR = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
-_CONTACT_METHODS = frozenset((b"INVITE", b"REGISTER"))
+_NOT_PRINTABLE: Final = bytes([*range(0x21), 0x7F])
+_PLAIN_ADDR: Final = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
+_CONTACT_METHODS: Final = frozenset((b"INVITE", b"REGISTER"))
 
 
 def validate_request(request: Request) -> None:
@@ -67,7 +66,8 @@ def _check_headers(message: Message) -> None:
         flaw = layout.flaw
     if flaw:
         raise SipError(flaw)
-    if _CALL_ID.fullmatch(message.call_id) is None:
+    call_id = message.call_id
+    if not call_id or len(call_id.translate(None, _NOT_PRINTABLE)) != len(call_id):
         raise SipError("malformed Call-ID")
     message.via  # noqa: B018 - parsed for their errors
     message.from_  # noqa: B018

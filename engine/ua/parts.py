@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 from engine.boundary import Address
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
-from engine.sip.message import REASONS, Message, Request, Response, canonical_name
+from engine.sip.layout import canonical_name
+from engine.sip.message import REASONS, Message, Request, Response
 from engine.sip.uri import parse_uri
 
 DEFAULT_PORT: Final = 5060

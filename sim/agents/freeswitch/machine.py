@@ -17,9 +17,8 @@ from engine.boundary import (
     StreamOpened,
 )
 from engine.sip.errors import SipError
-from engine.sip.message import Request, Response
+from engine.sip.message import KNOWN_METHODS, Request, Response
 from engine.sip.transactions import ServerTransaction
-from engine.sip.validate import KNOWN_METHODS
 from engine.timers import Timed
 from engine.ua.parts import block, reply
 from sim.agents.freeswitch import causes, dialplan, registrar
