@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.boundary import DialogRecord, Effect
 from engine.nodes import Node
@@ -11,7 +12,7 @@ from engine.records.records import Records
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
-_MOST_GONE = 100_000
+_MOST_GONE: Final = 100_000
 
 
 class Dialog:
@@ -34,7 +35,7 @@ class DialogTable(Timed):
     All live equally long, so they end in the order of the table, and one timer for the oldest does for all.
     """
 
-    __slots__ = ("_dialogs", "_gone", "_lifetime_s", "_out", "_records", "_timers")
+    __slots__ = ("_dialogs", "_gone", "_lifetime_s", "_out", "_records", "_timers", "tells_calls")
 
     def __init__(self, out: list[Effect], timers: TimerQueue, records: Records, lifetime_s: float) -> None:
         super().__init__()
@@ -42,6 +43,7 @@ class DialogTable(Timed):
         self._out = out
         self._timers = timers
         self._lifetime_s = lifetime_s
+        self.tells_calls = True  # False: nobody reads the Notes that each call makes
         self._dialogs: dict[tuple[bytes, bytes], Dialog] = {}
         self._gone: set[tuple[bytes, bytes]] | None = (
             set() if records.kept else None
@@ -123,7 +125,10 @@ class DialogTable(Timed):
         if self._dialogs.pop((dialog.call_id, dialog.callee_tag), None) is None:
             return
         dialog.node.give(dialog.resource)
-        self._records.drop("dialogs", dialog.call_id + b"\0" + dialog.callee_tag)
+        if self._records.kept:
+            self._records.drop("dialogs", dialog.call_id + b"\0" + dialog.callee_tag)
+        if not self.tells_calls:
+            return
         call_id = dialog.call_id.decode("utf-8", "replace")
         self._out.append(DialogEnded(call_id, dialog.node.name, dialog.resource, why, now - dialog.began_at))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine import snapshots
 from engine.boundary import (
@@ -64,7 +64,7 @@ from engine.tally import Tally
 from engine.timers import TimerQueue
 from engine.wheel import Wheel
 
-_OF_STREAMS = (StreamData, StreamOpened, StreamClosed, Unreachable)
+_OF_STREAMS: Final = (StreamData, StreamOpened, StreamClosed, Unreachable)
 
 
 class EdgeSettings(NamedTuple):
@@ -107,6 +107,7 @@ class Edge:
         )
         self._memory = Memory(records, self._pool, self._dialogs, registrar, self._out)
         self._core.tells_details = registrar.tells_details = notes_from == Level.DEBUG
+        self._core.tells_calls = self._dialogs.tells_calls = notes_from in (Level.DEBUG, Level.INFO)
         self._relay: Relay | None = None
         self.rtpengines: NgRelay | None = None
         if config.relay is not None:

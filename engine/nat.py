@@ -12,6 +12,7 @@ import re
 from enum import IntFlag
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
+from typing import Final
 
 from engine.boundary import Flow, Transport
 from engine.here import DEFAULT_PORTS
@@ -20,7 +21,7 @@ from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.uri import SipUri, parse_uri
 
-_PRIVATE = tuple(
+_PRIVATE: Final = tuple(
     ip_network(text)
     for text in (
         *("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"),  # RFC 1918
@@ -29,7 +30,7 @@ _PRIVATE = tuple(
         *("fc00::/7", "fe80::/10"),  # RFC 4193, RFC 4291
     )
 )
-_CONNECTION = re.compile(rb"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
+_CONNECTION: Final = re.compile(rb"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
 
 
 class NatSign(IntFlag):
@@ -44,14 +45,14 @@ class NatSign(IntFlag):
     WEBSOCKET = 64
 
 
-TRANSLATED = NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE
+TRANSLATED: Final = NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE
 """The signs of which one is enough to take an agent for one behind a NAT."""
 
 _CONTACT_PRIVATE, _RECEIVED_ELSEWHERE, _VIA_PRIVATE, _SDP_PRIVATE, _SOURCE_PORT, _CONTACT_ELSEWHERE, _WEBSOCKET = (
     sign.value for sign in NatSign
 )
 
-_WORDS = {
+_WORDS: Final = {
     NatSign.CONTACT_PRIVATE: "Contact is a private address",
     NatSign.RECEIVED_ELSEWHERE: "came from another address than its Via says",
     NatSign.VIA_PRIVATE: "Via is a private address",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from engine.boundary import Effect, Note
 from engine.timers import Timed, TimerQueue
 
-_INTERVAL_S = 1.0
+_INTERVAL_S: Final = 1.0
 
 
 class Tally(Timed):

@@ -12,16 +12,19 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import ceil
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from engine.boundary import NEVER
+from engine.boundary import NEVER as _NEVER
+
+NEVER: Final = _NEVER  # of a compiled module, and so a constant to the compiler
 
 # A thing that is put back gets no entry further ahead than this, for its entry keeps it in memory: a call that
 # was answered must not wait there for the end of its timer C.
-_HORIZON_S = 30.0
+_HORIZON_S: Final = 30.0
 
-GRAIN_S = 0.25
+GRAIN_S: Final = 0.25
 """What is armed loosely fires up to so much later; a power of two, so that multiples are exact."""
 
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from heapq import heappop, heappush
 from math import ceil
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
-from engine.boundary import NEVER
-from engine.timers import Timed, TimerQueue
+from engine.timers import NEVER, Timed, TimerQueue
 
-GRID_S = 0.0625  # a power of two, so that a slot's instant is exact
-_OFF = 1 << 62
+GRID_S: Final = 0.0625  # a power of two, so that a slot's instant is exact
+_OFF: Final = 1 << 62
 # No look is further ahead than this, for a rider that left stays in its slot until that comes up.
-_HORIZON_S = 30.0
-_PAUSE_S = 1.0  # a tick so late means that the machine stood still
-_GRACE_SLOTS = int(1.0 / GRID_S)
+_HORIZON_S: Final = 30.0
+_PAUSE_S: Final = 1.0  # a tick so late means that the machine stood still
+_GRACE_SLOTS: Final = int(1.0 / GRID_S)
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Final, Generic, Protocol, TypeVar
 
 from engine.boundary import NEVER, Effect, Flow, Send
 from engine.config import KeepAliveConfig
@@ -18,11 +18,11 @@ from engine.here import Here
 from engine.sip.headers import MAGIC_COOKIE
 from engine.wheel import Rider, Wheel
 
-KEEP_ALIVE_BRANCH = MAGIC_COOKIE + b"k"
+KEEP_ALIVE_BRANCH: Final = MAGIC_COOKIE + b"k"
 """How the branch of each OPTIONS of ours begins; no other branch of an edge does."""
 
-_BRANCH = re.compile(re.escape(KEEP_ALIVE_BRANCH) + rb"([0-9a-f]{8})([0-9a-f]{16})")
-_CRLFCRLF = b"\r\n\r\n"
+_BRANCH: Final = re.compile(re.escape(KEEP_ALIVE_BRANCH) + rb"([0-9a-f]{8})([0-9a-f]{16})")
+_CRLFCRLF: Final = b"\r\n\r\n"
 
 
 class Reachable(Protocol):

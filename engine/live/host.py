@@ -13,7 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from engine.boundary import (
     NEVER,
@@ -43,9 +43,9 @@ from engine.live.udp import UdpPort
 MachineFactory: TypeAlias = Callable[[Mapping[str, Interface]], Machine]
 """Makes the machine once the interfaces are bound, so that it learns the ports that were taken for port 0."""
 
-_EARLIEST_REARM_S = 0.001  # timers of uvloop tick in milliseconds and may fire up to half of one too early
-_FAILED_TICK_PAUSE_S = 0.1  # a machine that raises in tick() may ask for the same tick again and again
-_FAULT_KINDS_MAX = 256
+_EARLIEST_REARM_S: Final = 0.001  # timers of uvloop tick in milliseconds and may fire up to half of one too early
+_FAILED_TICK_PAUSE_S: Final = 0.1  # a machine that raises in tick() may ask for the same tick again and again
+_FAULT_KINDS_MAX: Final = 256
 
 
 class LiveHost:

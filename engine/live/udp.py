@@ -11,6 +11,7 @@ import errno
 import socket
 from collections import deque
 from collections.abc import Collection
+from typing import Final
 
 from engine.boundary import Address, Datagram, Flow, Input, Interface, Unreachable
 from engine.live.errors import reason_of
@@ -21,10 +22,11 @@ from engine.live.port import Context, PortStats
 from engine.live.sockets import kernel_drops, size_buffer
 from engine.live.tls import Tls
 
-_DATAGRAM_BYTES = 65_535
-_LOSS_CHECK_S = 1.0
-_SEND_TRIES = 3
-_BUFFERS = ((socket.SO_RCVBUF, "receive", "rmem_max"), (socket.SO_SNDBUF, "send", "wmem_max"))
+_DATAGRAM_BYTES: Final = 65_535
+_FLOWS_MOST: Final = 4096
+_LOSS_CHECK_S: Final = 1.0
+_SEND_TRIES: Final = 3
+_BUFFERS: Final = ((socket.SO_RCVBUF, "receive", "rmem_max"), (socket.SO_SNDBUF, "send", "wmem_max"))
 
 
 class UdpPort:
@@ -41,7 +43,9 @@ class UdpPort:
         # libuv stops watching a descriptor that reports POLLERR. asyncio's own loops go on; to watch anew there
         # would take back a callback that is due already.
         self._watch_ends_on_error = not isinstance(context.loop, asyncio.BaseEventLoop)
-        self._ipv6 = sock.family == socket.AF_INET6
+        # One place for all, that stays in the caches: an object of the largest size for each would not.
+        self._space = memoryview(bytearray(_DATAGRAM_BYTES))
+        self._flows: dict[tuple[str | int, ...], Flow] = {}  # by the peer's address, as the socket tells it
         self._queue: deque[tuple[Flow, bytes, Address]] = deque()
         self._expected = 1
         self._reading = False
@@ -64,19 +68,16 @@ class UdpPort:
     # --- receiving ----------------------------------------------------------------------------------------
 
     def _on_readable(self) -> None:
-        recvfrom = self._sock.recvfrom
-        name = self._name
+        recvfrom_into, space = self._sock.recvfrom_into, self._space
+        flows = self._flows
         batch: list[Input] = []
-        append = batch.append
         try:
-            if self._ipv6:  # (host, port, flow label, scope)
-                for _ in range(self._expected):
-                    data, peer = recvfrom(_DATAGRAM_BYTES)
-                    append(Datagram(Flow(name, peer[:2]), data))
-            else:
-                for _ in range(self._expected):
-                    data, peer = recvfrom(_DATAGRAM_BYTES)
-                    append(Datagram(Flow(name, peer), data))
+            for _ in range(self._expected):
+                size, peer = recvfrom_into(space)
+                flow = flows.get(peer)
+                if flow is None:
+                    flow = self._remember_flow(peer)
+                batch.append(Datagram(flow, space[:size].tobytes()))
         except BlockingIOError:
             if not batch:  # woken for nothing to read: errors wait, even where a send has taken the pending one
                 self._read_errors()
@@ -93,6 +94,13 @@ class UdpPort:
                 self._loss_check_due = True
                 self._loop.call_later(_LOSS_CHECK_S, self._tell_losses)
             self._context.feed(batch)
+
+    def _remember_flow(self, peer: tuple[str | int, ...]) -> Flow:
+        """The same peers write again and again; one of IPv6 comes as (host, port, flow label, scope)."""
+        if len(self._flows) >= _FLOWS_MOST:
+            self._flows.clear()
+        flow = self._flows[peer] = Flow(self._name, (str(peer[0]), int(peer[1])))
+        return flow
 
     def _read_errors(self) -> int:
         """Empty the error queue, up to a batch; return how many errors it held."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from engine.boundary import Flow
 from engine.config import NodeConfig
 from engine.nodes import state
 from engine.timers import Timed
 
-_LATENCY_WEIGHT = 0.2  # of the newest measurement in the moving average: about the last ten answers count
+_LATENCY_WEIGHT: Final = 0.2  # of the newest measurement in the moving average: about the last ten answers count
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.boundary import Effect, Flow, NodeOrder
 from engine.config import NodeConfig, PassiveConfig, ProbeConfig
@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 
 
 # Without probes nothing would bring a node back, so it never gets so far.
-_UNPROBED = {state.DOWN: state.SUSPECT, state.RETURNING: state.ACTIVE}
+_UNPROBED: Final = {state.DOWN: state.SUSPECT, state.RETURNING: state.ACTIVE}
 
 
 class Pool:

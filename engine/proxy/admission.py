@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from engine.boundary import Flow, Send
 from engine.here import port_of
@@ -19,7 +20,7 @@ from engine.sip.message import Request, Response, respond
 from engine.sip.transactions import ServerTransaction
 from engine.sip.uri import parse_uri
 
-ALLOW = (
+ALLOW: Final = (
     b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
 )
 
@@ -63,7 +64,7 @@ class Admission:
         if target is None and not routed.popped and core.pool.at(to.peer) is None:
             core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
             return
-        via = core.here.via(to.interface, branch_of(core.rng.getrandbits(64), key))
+        via = core.here.via(to.interface, branch_of(core.token(), key))
         ack = forward(request, via)
         leg = core.legs.of(ack) if core.legs is not None else None
         if leg is None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.sip.message import REASONS, Response
 
-_CHALLENGES = ("www-authenticate", "proxy-authenticate")
+_CHALLENGES: Final = ("www-authenticate", "proxy-authenticate")
 # Within the 4xx these help the caller to try again, so they win over the others (step 6)
-_HELPFUL = (401, 407, 415, 420, 484)
+_HELPFUL: Final = (401, 407, 415, 420, 484)
 
 
 def rank(status: int) -> tuple[int, int]:

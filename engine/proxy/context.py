@@ -6,12 +6,13 @@ import random
 import traceback
 from collections.abc import Coroutine
 from types import CoroutineType
+from typing import Final
 
 from engine.boundary import Flow, RecordKind
+from engine.call import Answer, Attempt, Call, Pause, Waiting
 from engine.dialogs import ending
 from engine.nodes import Node, Pool
 from engine.notes import DecisionTaken, MessageDropped, PolicyFailed
-from engine.policy import Answer, Attempt, Call, Pause, Waiting
 from engine.proxy import told
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
@@ -27,11 +28,11 @@ from engine.sip.message import Response, respond
 from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 
-_RECORDED = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
-_ALONG_THE_ROUTE = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
+_RECORDED: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
+_ALONG_THE_ROUTE: Final = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
 # What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
-_MOST_STEPS = 1000
-_MOST_ATTEMPTS = 100
+_MOST_STEPS: Final = 1000
+_MOST_ATTEMPTS: Final = 100
 
 
 class ResponseContext(Timed):
@@ -62,7 +63,6 @@ class ResponseContext(Timed):
         "_target",
         "_waiting",
         "by_policy",
-        "call_id",
         "cancel_reasons",
         "cancelled",
         "core",
@@ -88,7 +88,6 @@ class ResponseContext(Timed):
         self.transaction = transaction
         self.request = transaction.request
         self.flow = flow  # the way the request came
-        self.call_id = self.request.call_id.decode("utf-8", "replace")
         self.by_policy = False
         self.cancelled = False
         self.cancel_reasons: tuple[bytes, ...] = ()
@@ -115,6 +114,11 @@ class ResponseContext(Timed):
         self._steps = 0
         self._stepped_at = now
         transaction.user = self
+
+    @property
+    def call_id(self) -> str:
+        """As Notes have it."""
+        return self.request.call_id.decode("utf-8", "replace")
 
     # --- beginnings
 
@@ -298,7 +302,7 @@ class ResponseContext(Timed):
         core = self.core
         self._attempts += 1
         self._last_node = node.name if node is not None else ""
-        branch_id = branch_of(core.rng.getrandbits(64), self._loop_key)
+        branch_id = branch_of(core.token(), self._loop_key)
         request = forward(self.request, core.here.via(flow.interface, branch_id))
         if breadth is not None:
             request.set("max-breadth", b"Max-Breadth: %d" % breadth)
@@ -359,7 +363,7 @@ class ResponseContext(Timed):
             return True
         self.final_sent = True
         name = node.name if node is not None else ""
-        if self.by_policy:
+        if self.by_policy and core.tells_calls:
             setup_s = now - self._started_at
             core.out.append(
                 told.answered(self.request, self.call_id, name, response.status, self._attempts, setup_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig
@@ -18,12 +19,15 @@ from engine.rescue import Rescue
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
 
+_DRAWN: Final = 64
+
 
 class ProxyCore:
     """Shared by the response contexts of one edge."""
 
     __slots__ = (
         "_attempts",
+        "_drawn",
         "_on_streams",
         "config",
         "dialogs",
@@ -39,6 +43,7 @@ class ProxyCore:
         "registrar",
         "rescue",
         "rng",
+        "tells_calls",
         "tells_details",
         "timers",
     )
@@ -71,8 +76,10 @@ class ProxyCore:
         self.rng = rng
         self.legs: Legs | None = None  # None: this edge relays no media
         self.rescue: Rescue | None = None  # None: calls end with their node
-        self.tells_details = True  # whether anyone reads the Notes of level DEBUG
+        self.tells_calls = True  # whether anyone reads the Notes of level INFO that each call makes
+        self.tells_details = True  # and those of level DEBUG
         self.errors_told: set[str] = set()  # kinds of policy errors whose traceback was told
+        self._drawn: list[bytes] = []  # tokens to come
         self._attempts: dict[str, dict[Branch, None]] = {}
         self._on_streams: dict[Flow, dict[Branch, None]] = {}
 
@@ -102,4 +109,13 @@ class ProxyCore:
 
     def tag(self) -> bytes:
         """A To tag for a response of our own."""
-        return b"%012x" % self.rng.getrandbits(48)
+        return self.token()[:12]
+
+    def token(self) -> bytes:
+        """Sixteen hexadecimal digits that nobody can guess; drawn many at once, for the system is slow to tell."""
+        drawn = self._drawn
+        if not drawn:
+            digits = self.rng.randbytes(8 * _DRAWN).hex().encode()
+            for start in range(0, len(digits), 16):
+                drawn.append(digits[start : start + 16])
+        return drawn.pop()

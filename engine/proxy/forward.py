@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 from zlib import crc32
 
 from engine.boundary import Flow
 from engine.here import DEFAULT_PORTS, Here
 from engine.nat import is_private
 from engine.sip.errors import SipError
-from engine.sip.headers import MAGIC_COOKIE, parse_via
+from engine.sip.headers import MAGIC_COOKIE, parse_number, parse_via
 from engine.sip.message import Request
 
-_ROUTING = ("route", "proxy-require", "proxy-authorization")
-_DEFAULT_BREADTH = 60  # RFC 5393 §5.3.3
-_RPORT = re.compile(rb";[ \t]*rport[ \t]*(?=;|$)", re.IGNORECASE)
+_COMMA: Final = 0x2C  # looking for an octet's number in bytes costs a tenth of looking for bytes in bytes
+_COUNTED_DOWN: Final = [b"Max-Forwards: %d" % (hops - 1) for hops in range(256)]
+_ROUTING: Final = ("route", "proxy-require", "proxy-authorization")
+_DEFAULT_BREADTH: Final = 60  # RFC 5393 §5.3.3
+_RPORT: Final = re.compile(rb";[ \t]*rport[ \t]*(?=;|$)", re.IGNORECASE)
 
 
 def note_source(request: Request, flow: Flow) -> Flow:
@@ -57,7 +60,7 @@ def loop_key(request: Request) -> int:
 
 def check_loop(request: Request, here: Here, key: int) -> None:
     """Raise 482 where the request was here before and nothing that decides its way has changed since."""
-    if request.count("via") == 1 and b"," not in (request.get("via") or b""):
+    if request.count("via") == 1 and _COMMA not in (request.get("via") or b""):
         return
     mark = b".%08x" % key
     for value in request.values("via")[1:]:
@@ -69,9 +72,9 @@ def check_loop(request: Request, here: Here, key: int) -> None:
                 raise SipError("loop", 482)
 
 
-def branch_of(token: int, key: int) -> bytes:
-    """A Via branch: unguessable, and bearing the number of ``loop_key``."""
-    return MAGIC_COOKIE + b"%016x.%08x" % (token, key)
+def branch_of(token: bytes, key: int) -> bytes:
+    """A Via branch: unguessable by its token, and bearing the number of ``loop_key``."""
+    return MAGIC_COOKIE + token + b".%08x" % key
 
 
 def breadth_of(request: Request, branches: int) -> int | None:
@@ -95,7 +98,7 @@ def forward(request: Request, via_line: bytes) -> Request:
         names.append("max-forwards")
         lines.append(b"Max-Forwards: 70")
     else:
-        lines[index] = b"Max-Forwards: %d" % (int(copy.get("max-forwards") or b"70") - 1)
+        lines[index] = _COUNTED_DOWN[parse_number(copy.get("max-forwards") or b"70", "Max-Forwards", 255)]
     names.insert(0, "via")
     lines.insert(0, via_line)
     return copy

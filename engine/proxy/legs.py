@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 from engine.boundary import Effect, Flow
 from engine.here import Here
@@ -29,9 +30,9 @@ DialogKey = tuple[bytes, bytes]
 Passed = Callable[[SipError | None, float], None]
 """What follows once a message can be sent on; or once it is known why it can't."""
 
-_NEGOTIATING = (b"INVITE", b"UPDATE")
-_MOST_DIALOGS = 16  # of one leg: forks made further on
-_BROWSERS = ("ws", "wss")
+_NEGOTIATING: Final = (b"INVITE", b"UPDATE")
+_MOST_DIALOGS: Final = 16  # of one leg: forks made further on
+_BROWSERS: Final = ("ws", "wss")
 
 
 class Leg:

@@ -8,11 +8,12 @@ up. FreeSWITCH would also refuse a second branch of the same INVITE with 482. So
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from engine.sip.message import Request
 
-_METHODS = frozenset((b"INVITE", b"UPDATE"))
-_DELTA = re.compile(rb"[0-9]{1,9}(?=[ \t]*(?:;|$))")
+_METHODS: Final = frozenset((b"INVITE", b"UPDATE"))
+_DELTA: Final = re.compile(rb"[0-9]{1,9}(?=[ \t]*(?:;|$))")
 
 
 def raise_session_interval(request: Request, least_s: int) -> None:

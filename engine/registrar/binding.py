@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.boundary import NEVER, BindingRecord, Flow
 from engine.here import port_of
@@ -14,7 +14,7 @@ from engine.sip.headers import NameAddr, parse_name_addr
 from engine.sip.uri import parse_uri, unescape
 from engine.wheel import Rider
 
-NO_KEY = bytes(DIGEST_BYTES)
+NO_KEY: Final = bytes(DIGEST_BYTES)
 """The key of an agent that has registered nothing."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from engine.boundary import Flow
 from engine.config import RegistrarConfig
 from engine.here import Here
@@ -9,9 +11,9 @@ from engine.registrar.request import Asked, written
 from engine.registrar.tokens import FlowToken, Tokens
 from engine.sip.uri import SipUri, host_port, parse_uri
 
-_WEB = (b"ws", b"wss")
+_WEB: Final = (b"ws", b"wss")
 # reg-id is between agent and edge: a node would hold the edge to RFC 5626. GRUUs are the edge's own business too.
-_OURS = (b"expires", b"reg-id", b"pub-gruu", b"temp-gruu")
+_OURS: Final = (b"expires", b"reg-id", b"pub-gruu", b"temp-gruu")
 
 
 class Facing:

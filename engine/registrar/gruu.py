@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from engine.registrar.binding import Binding, aor_of
 from engine.registrar.bindings import Bindings
@@ -10,8 +11,8 @@ from engine.sip.grammar import quote, unquote
 from engine.sip.headers import NameAddr
 from engine.sip.uri import SipUri, escape_user, parse_uri, unescape
 
-PARAM = b";gr="
-_UNSAFE_IN_PARAM = re.compile(rb"[^A-Za-z0-9\-_.!~*'()\[\]/:&+$]")  # anything but paramchar, and "%"
+PARAM: Final = b";gr="
+_UNSAFE_IN_PARAM: Final = re.compile(rb"[^A-Za-z0-9\-_.!~*'()\[\]/:&+$]")  # anything but paramchar, and "%"
 
 
 def gruu_param(binding: Binding) -> bytes:

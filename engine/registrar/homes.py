@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 # Anyone can have a REGISTER challenged, so the oldest gives way: what is lost is one more challenge.
-_MOST = 10_000
+_MOST: Final = 10_000
 
 
 class Homes:

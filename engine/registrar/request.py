@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.config import RegistrarConfig
 from engine.registrar.binding import aor_of, key_of
@@ -13,9 +13,9 @@ from engine.sip.headers import NameAddr, parse_name_addr
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 
-_MALFORMED_EXPIRES_S = 3600  # what §10.3 has a malformed one count as
-_NOT_KEPT = (b"expires", b"pub-gruu", b"temp-gruu")
-_MOST_CONTACT_BYTES = 1024  # it is kept, and FreeSWITCH cuts longer ones
+_MALFORMED_EXPIRES_S: Final = 3600  # what §10.3 has a malformed one count as
+_NOT_KEPT: Final = (b"expires", b"pub-gruu", b"temp-gruu")
+_MOST_CONTACT_BYTES: Final = 1024  # it is kept, and FreeSWITCH cuts longer ones
 
 
 class Asked(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from engine.boundary import Flow
 from engine.here import Here
@@ -17,7 +17,7 @@ from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 
-_WEB = ("ws", "wss")
+_WEB: Final = ("ws", "wss")
 
 
 class FlowFailedError(SipError):

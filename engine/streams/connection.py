@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.boundary import NEVER, Flow
 from engine.config import StreamsConfig
 from engine.sip.framing import StreamFramer
 from engine.wheel import Rider
 
-REVISIT_S = 30.0  # where there are no pings: new settings may ask for some
+REVISIT_S: Final = 30.0  # where there are no pings: new settings may ask for some
 
 
 class Keeper(Protocol):

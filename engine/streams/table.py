@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from ipaddress import IPv6Address
+from typing import Final
 
 from engine.boundary import NEVER, Close, Effect, Flow, Interface, Ping, Send
 from engine.config import EdgeConfig
@@ -20,7 +21,7 @@ from engine.tally import Tally
 from engine.wheel import Wheel
 
 _PING, _PONG = b"\r\n\r\n", b"\r\n"  # RFC 5626 §3.5.1
-_SITE = (1 << 128) - (1 << 64)
+_SITE: Final = (1 << 128) - (1 << 64)
 
 
 class Streams:

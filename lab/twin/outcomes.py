@@ -104,7 +104,7 @@ def _seen(recording: Recording, roles: Roles) -> dict[bytes, _Seen]:
                 if node not in call.nodes:
                     call.nodes.append(node)
         elif isinstance(message, Response) and call is not None and sender == "edge" and receiver == "agent":
-            if message.cseq != (tried.get(message.call_id), b"INVITE"):
+            if message.cseq.method != b"INVITE" or message.cseq.number != tried.get(message.call_id):
                 continue
             if message.status in (180, 183) or 200 <= message.status < 300:
                 call.setup_s = call.setup_s or heard.time_s - call.placed_at_s

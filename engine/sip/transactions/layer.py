@@ -44,7 +44,18 @@ class TransactionLayer:
     its transport retransmits by itself.
     """
 
-    __slots__ = ("_clients", "_lossy", "_reliable", "_servers", "_streamed", "_user", "_waiting", "out", "timers")
+    __slots__ = (
+        "_clients",
+        "_durations",
+        "_lossy",
+        "_reliable",
+        "_servers",
+        "_streamed",
+        "_user",
+        "_waiting",
+        "out",
+        "timers",
+    )
 
     def __init__(
         self,
@@ -60,6 +71,7 @@ class TransactionLayer:
         self._reliable = reliable
         self._lossy = Durations(config, reliable=False)
         self._streamed = Durations(config, reliable=True)
+        self._durations: dict[str, Durations] = {}  # by interface
         self._servers: dict[ServerKey, ServerTransaction] = {}
         self._clients: dict[ClientKey, ClientTransaction] = {}
         # By interface and peer, oldest first: those without any response, which an ICMP error ends at once
@@ -83,8 +95,7 @@ class TransactionLayer:
         elif method == b"ACK":
             self._user.on_ack(message, flow, now)
         else:
-            durations = self._streamed if self._reliable(flow.interface) else self._lossy
-            transaction = ServerTransaction(self, message, flow, durations, key)
+            transaction = ServerTransaction(self, message, flow, self._durations_on(flow.interface), key)
             self._servers[key] = transaction
             self._user.on_request(transaction, now)
 
@@ -102,13 +113,19 @@ class TransactionLayer:
 
         ``branch`` is that branch; it is read from the Via where the caller does not say it.
         """
-        durations = self._streamed if self._reliable(flow.interface) else self._lossy
         key = (branch or request.via.branch, request.method)
-        transaction = ClientTransaction(self, request, flow, durations, user, key)
+        transaction = ClientTransaction(self, request, flow, self._durations_on(flow.interface), user, key)
         self._clients[key] = transaction
         self._waiting.setdefault((flow.interface, flow.peer), {})[transaction] = None
         transaction.begin(now)
         return transaction
+
+    def _durations_on(self, interface: str) -> Durations:
+        durations = self._durations.get(interface)
+        if durations is None:
+            durations = self._streamed if self._reliable(interface) else self._lossy
+            self._durations[interface] = durations
+        return durations
 
     def invite_of(self, cancel: Request) -> ServerTransaction | None:
         """The INVITE transaction that this CANCEL means (§9.2)."""
@@ -161,7 +178,7 @@ def server_key(request: Request, method: bytes = b"") -> ServerKey:
     via = request.via
     branch = via.params.get(b"branch") or b""
     if branch[:7] == MAGIC_COOKIE and len(branch) > 7:
-        return (branch, via.host, b"%d" % (via.port or 0), method)
+        return (branch, via.host, via.port or 0, method)
     # An ACK's To tag is the response's, so it is left out for INVITE and ACK (§17.2.3 has it checked against the
     # response sent; Call-ID and CSeq make a mistake of that kind harmless).
     to_tag = b"" if method == b"INVITE" else request.to.tag

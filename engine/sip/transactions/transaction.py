@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
-from engine.boundary import NEVER, Flow, Send
+from engine.boundary import Flow, Send
 from engine.sip.message import Request, Response
 from engine.sip.transactions import tables
 from engine.sip.transactions.tables import Step, Table
-from engine.timers import Timed
+from engine.timers import NEVER, Timed
 
 if TYPE_CHECKING:
     from engine.sip.transactions.layer import TransactionLayer
     from engine.sip.transactions.timing import Durations
 
-ServerKey = tuple[bytes, ...]
+ServerKey = tuple[bytes | int, ...]
 ClientKey = tuple[bytes, bytes]
 
 
@@ -49,7 +49,7 @@ class Unattended:
         pass
 
 
-UNATTENDED = Unattended()
+UNATTENDED: Final = Unattended()
 
 
 class _Transaction(Timed):
@@ -173,7 +173,7 @@ class _Transaction(Timed):
             self._layer.out.append(Send(self.flow, self._message))
 
 
-_WAITING = frozenset((tables.CALLING, tables.TRYING))
+_WAITING: Final = frozenset((tables.CALLING, tables.TRYING))
 
 
 class ClientTransaction(_Transaction):
@@ -321,7 +321,7 @@ class ServerTransaction(_Transaction):
         self.user = None
 
 
-_ACK_COPIES = frozenset(("from", "call-id", "route"))
+_ACK_COPIES: Final = frozenset(("from", "call-id", "route"))
 
 
 def ack_of(invite: Request, response: Response) -> Request:
