@@ -21,6 +21,7 @@ from lab.cli.rehearse import rehearse
 from lab.cli.replay import replay
 from lab.cli.serve import serve
 from lab.cli.simulate import simulate
+from lab.cli.status import status
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -57,6 +58,7 @@ def siptwin(
 app.command()(simulate)
 app.command()(rehearse)
 app.command()(serve)
+app.command()(status)
 app.command()(check)
 app.command()(certificate)
 app.command()(plan)

@@ -189,6 +189,7 @@ def test_health_fails_as_soon_as_the_edge_drains_or_has_no_node(tmp_path: Path) 
             await place.post("v1", "nodes", "FS1", "disable")
             status, _, said = await asyncio.to_thread(fetch, f"{url}/health")
             assert (status, said["why"]) == (503, "no node takes calls")
+            assert (await asyncio.to_thread(place.client.health))["why"] == "no node takes calls"
             place.server.drain()
             status, _, said = await asyncio.to_thread(fetch, f"{url}/health")
             assert (status, said["why"]) == (503, "draining")

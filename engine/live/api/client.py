@@ -51,6 +51,11 @@ class ApiClient:
     def delete(self, *parts: str) -> Any:
         return self._ask("DELETE", parts, {})
 
+    def health(self) -> dict[str, Any]:
+        """Whether new calls are taken; that they are not is no error."""
+        health: dict[str, Any] = self._ask("GET", ("health",), {}, accepted=http.client.SERVICE_UNAVAILABLE)
+        return health
+
     def stream(self, *parts: str, **query: Any) -> Iterator[bytes]:
         """The bytes of an answer as they come."""
         connection = self._connection()
@@ -67,10 +72,12 @@ class ApiClient:
         finally:
             connection.close()
 
-    def _ask(self, method: str, parts: tuple[str, ...], query: dict[str, Any], body: Any = None) -> Any:
+    def _ask(
+        self, method: str, parts: tuple[str, ...], query: dict[str, Any], body: Any = None, accepted: int = 0
+    ) -> Any:
         connection = self._connection()
         try:
-            return self._read(self._send(connection, method, parts, query, body))
+            return self._read(self._send(connection, method, parts, query, body), accepted)
         except OSError as error:
             raise self._unreachable(error) from None
         except http.client.HTTPException:
@@ -105,12 +112,12 @@ class ApiClient:
         connection.request(method, path, data, headers)
         return connection.getresponse()
 
-    def _read(self, response: http.client.HTTPResponse) -> Any:
+    def _read(self, response: http.client.HTTPResponse, accepted: int = 0) -> Any:
         try:
             answer = json.loads(response.read())
         except ValueError:
             raise LiveError(f"no answer of siptwin's API from {self._where}: is it its address?") from None
-        if response.status >= 400:
+        if response.status >= 400 and response.status != accepted:
             said = answer.get("error") if isinstance(answer, dict) else None
             raise LiveError(str(said or f"refused with {response.status}"))
         return answer

@@ -29,7 +29,7 @@ class EventSocket(Timed):
     ``paused`` is asked, for no event tells it.
     """
 
-    __slots__ = ("_listeners", "_node", "_sequence", "_uuids", "paused")
+    __slots__ = ("_bridges", "_listeners", "_node", "_sequence", "_uuids", "paused")
 
     def __init__(self, node: Node) -> None:
         super().__init__()
@@ -37,6 +37,7 @@ class EventSocket(Timed):
         self._listeners: dict[Flow, _Listener] = {}
         self._sequence = 0
         self._uuids: dict[str, Leg] = {}
+        self._bridges: dict[str, str] = {}  # both ways
         self.paused: Callable[[], bool] = lambda: False
 
     # --- connections
@@ -145,18 +146,24 @@ class EventSocket(Timed):
         self._tell("CHANNEL_ANSWER", leg, now)
 
     def bridged(self, leg: Leg, other: Leg, now: float) -> None:
+        self._bridges[uuid_of(leg)] = uuid_of(other)
+        self._bridges[uuid_of(other)] = uuid_of(leg)
         pair = {"Bridge-A-Unique-ID": uuid_of(leg), "Bridge-B-Unique-ID": uuid_of(other)}
         self._tell("CHANNEL_BRIDGE", leg, now, pair)
 
-    def hung_up(self, leg: Leg, cause: Cause, bridged: bool, now: float) -> None:
-        """A leg is over; the first of two that were bridged parts them."""
-        if uuid_of(leg) not in self._uuids:
+    def hung_up(self, leg: Leg, cause: Cause, now: float) -> None:
+        """A leg is over. Two that were bridged are parted when both are."""
+        uuid = uuid_of(leg)
+        if uuid not in self._uuids:
             return
-        if bridged:
-            self._tell("CHANNEL_UNBRIDGE", leg, now)
         name = cause.reason.partition(b'text="')[2].rstrip(b'"').decode()
-        self._tell("CHANNEL_HANGUP", leg, now, {"Hangup-Cause": name})
-        self._uuids.pop(uuid_of(leg), None)
+        over = {"Hangup-Cause": name, "Answer-State": "hangup"}
+        self._tell("CHANNEL_HANGUP", leg, now, over)
+        del self._uuids[uuid]
+        other = self._bridges.get(uuid)
+        if other is not None and other not in self._uuids:
+            del self._bridges[uuid], self._bridges[other]
+            self._tell("CHANNEL_UNBRIDGE", leg, now, over)
 
     def _legs(self) -> list[Leg]:
         return list(self._uuids.values())
@@ -165,9 +172,13 @@ class EventSocket(Timed):
         self._publish(name, lambda: self._text(name, leg, now, more))
 
     def _text(self, name: str, leg: Leg, now: float, more: dict[str, str] | None = None) -> str:
-        fields = self._head(name, now) | (more or {}) | leg.event_fields()
-        if leg.peer is not None:
-            fields["Other-Leg-Unique-ID"] = fields["variable_signal_bond"] = uuid_of(leg.peer)
+        other = self._bridges.get(uuid_of(leg), "")
+        named = bool(other) or name == "CHANNEL_HANGUP"
+        fields = self._head(name, now) | leg.event_fields(named=named) | (more or {})
+        if not other and leg.direction == "outbound" and leg.peer is not None:
+            other = uuid_of(leg.peer)  # who it is called for
+        if other:
+            fields["Other-Leg-Unique-ID"] = fields["variable_signal_bond"] = other
         return _lines(fields)
 
     def _head(self, name: str, now: float) -> dict[str, str]:

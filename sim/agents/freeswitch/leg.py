@@ -127,8 +127,7 @@ class Leg(Timed):
 
     def _finish(self, cause: Cause, now: float) -> None:
         """Out of the table: from now on its requests get 481."""
-        bridged = self.state == UP and self.peer is not None and self.peer.state == UP
-        self._node.events.hung_up(self, cause, bridged, now)
+        self._node.events.hung_up(self, cause, now)
         self.state = OVER
         if self._talks:
             self._talks = False
@@ -139,23 +138,25 @@ class Leg(Timed):
 
     # --- what its events say of it
 
-    def event_fields(self) -> dict[str, str]:
-        """Its header fields in an event, as far as they are modelled."""
-        answered = self.state == UP
-        dialog = self._dialog
-        remote_tag = dialog.remote_tag.decode() if dialog is not None else ""
-        own_tag = self.tag.decode()
+    def event_fields(self, *, named: bool) -> dict[str, str]:
+        """Its header fields in an event, as far as they are modelled.
+
+        The Call-ID of a call that the node makes is told from its answer on; To's tag of one that it takes only
+        when it is ``named``: from the bridge on, and at the end.
+        """
         inbound = self.direction == "inbound"
+        answered = self.state == UP
+        remote_tag = self._dialog.remote_tag.decode() if self._dialog is not None else ""
+        own_tag = self.tag.decode()
         fields = {
             "Unique-ID": uuid_of(self),
             "Call-Direction": self.direction,
             "Answer-State": "answered" if answered else "ringing",
-            "Channel-Call-State": "ACTIVE" if answered else "DOWN",
         }
-        if inbound or answered:  # a call of the node's own has its Call-ID told when it is answered
+        if inbound or remote_tag:
             fields["variable_sip_call_id"] = self.call_id.decode()
             fields["variable_sip_from_tag"] = remote_tag if inbound else own_tag
-        if answered:
+        if answered and (named or not inbound):
             fields["variable_sip_to_tag"] = own_tag if inbound else remote_tag
         return fields
 
