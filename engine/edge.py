@@ -43,7 +43,6 @@ from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
 from engine.notes import MessageDropped, Overloaded, Reconfigured, RequestRefused, StunDropped
-from engine.peers import Peers
 from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
@@ -133,10 +132,6 @@ class Edge:
             config.keep_alive, self._here, wheel, self._out, rng, registrar.unreachable
         )
         registrar.tell(self._keep_alive)
-        if config.peers:
-            core = self._core
-            core.peers = Peers(config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng)
-            registrar.targets.peers = core.peers
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out)
         self._overloaded = False
 
@@ -172,8 +167,6 @@ class Edge:
         for node in self._pool:
             self._watch(node, now)
         self.events.start(now)
-        if self._core.peers is not None:
-            self._core.peers.start(now)
         if self.rtpengines is not None:
             self.rtpengines.start(now)
         return self._drain_out()
@@ -334,8 +327,6 @@ class Edge:
         node = self._pool.at(event.flow.peer)
         if node is not None:
             self._pool.unreachable(node, now, event.reason)
-        elif self._core.peers is not None:
-            self._core.peers.unreachable(event.flow, event.reason, now)
         self._layer.unreachable(event.flow, event.reason, now)
 
     def _flow_lost(self, flow: Flow, reason: str, farewell: bool, now: float) -> None:
@@ -459,7 +450,6 @@ def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
         "domains",
         "dialog_lifetime_s",
         "store",
-        "peers",
         "api",
         "health",
         "call_records",

@@ -18,6 +18,8 @@ from engine.edge import Edge, EdgeSettings, needs_restart
 from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.records import CsvSink, Sink, SqlSink
+from engine.live.relay.certificate import Certificate, new_certificate
+from engine.live.relay.hosting import PlaneMaker, plane_for, shown
 from engine.live.serve import serve
 from engine.live.source import Change
 from engine.live.store import Store
@@ -66,6 +68,8 @@ class Serving:
         self._bound: tuple[Interface, ...] = ()
         self.store: Store | None = None
         self.sinks: list[Sink] = []
+        self.media: PlaneMaker | None = None
+        self._certificate: Certificate | None = None
 
     def read(self) -> EdgeSettings:
         """Read the file, look up its names and secrets, load its policy.
@@ -93,7 +97,10 @@ class Serving:
             self.store = Store(open_database(topology, config.store.database), config.store, config.name)
             self._secret = self.store.open() or None
         self.sinks = list(_sinks(topology, config))
-        config = self._with_secret(config)
+        if config.relay is not None and config.relay.rtpengine is None:
+            self._certificate = new_certificate()
+            self.media = plane_for(config.relay, self._certificate)
+        config = self._with_certificate(self._with_secret(config))
 
         def make(bound: Mapping[str, Interface]) -> Machine:
             self._bound = tuple(bound[each.name] for each in config.interfaces)
@@ -107,6 +114,12 @@ class Serving:
         if config.registrar.secret is not None:
             return config
         return replace(config, registrar=replace(config.registrar, secret=self._secret))
+
+    def _with_certificate(self, config: EdgeConfig) -> EdgeConfig:
+        """Settings that name the certificate of the relay's DTLS, which is made anew at each start."""
+        if config.relay is None or self._certificate is None:
+            return config
+        return replace(config, relay=shown(config.relay, self._certificate))
 
     # --- engine.live.source.Source
 
@@ -171,7 +184,8 @@ class Serving:
 
     def _change(self, config: EdgeConfig, policy: Policy) -> Change:
         self._config, self._routes = config, policy
-        settings = EdgeSettings(replace(self._with_secret(config), interfaces=self._bound), policy)
+        config = self._with_certificate(self._with_secret(config))
+        settings = EdgeSettings(replace(config, interfaces=self._bound), policy)
         return Reconfigure(settings), config.host_interfaces
 
 
@@ -220,4 +234,5 @@ async def serve_edge(
         grace_s=grace_s,
         store=serving.store,
         sinks=serving.sinks,
+        media=serving.media,
     )

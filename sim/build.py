@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from hashlib import sha256
 from random import Random
+from types import MappingProxyType
 from typing import TypeAlias
 
 from engine.config import EdgeConfig, PolicyConfig
@@ -36,6 +38,7 @@ def parts(
     *,
     duration_s: float = 0.0,
     recorded: Recorded | None = None,
+    fingerprints: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Part]:
     """All machines of a topology: nodes, edges, clients, in the order in which they start.
 
@@ -51,6 +54,8 @@ def parts(
         New calls begin for so long, in seconds from the start.
     recorded
         Agents that play their parts of a recording; they come besides the topology's clients.
+    fingerprints
+        Of the certificates that the edges' relays have, by edge; default: modelled ones.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def parts(
     outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
     talks = topology.media_mode(scenario) != "none"
     found = [node_part(topology, name, databases, outcomes, talks=talks) for name in topology.nodes]
-    found += [_edge(topology, name, policy) for name in topology.edges]
+    found += [_edge(topology, name, policy, fingerprints.get(name, "")) for name in topology.edges]
     for name in topology.clients:
         found += client_parts(topology, name, scenario, duration_s)
     return found if recorded is None else found + recorded.parts()
@@ -81,14 +86,23 @@ def policy_of(config: PolicyConfig, policy: PolicyChoice) -> Policy:
 # --- machines -----------------------------------------------------------------------------------------------
 
 
-def _edge(topology: Topology, name: str, policy: PolicyChoice) -> Part:
+def _edge(topology: Topology, name: str, policy: PolicyChoice, fingerprint: str) -> Part:
     config = edge_config(topology, name)
+    if config.relay is not None and fingerprint:
+        config = dataclasses.replace(config, relay=dataclasses.replace(config.relay, fingerprint=fingerprint))
 
     def make(_birth: Birth, rng: Random) -> Edge:
         return Edge(EdgeSettings(config, policy_of(config.policy, policy)), rng)
 
+    built_in = config.relay is not None and config.relay.rtpengine is None
     return Part(
-        place=name, name=name, role="edge", interfaces=config.host_interfaces, make=make, store=config.store
+        place=name,
+        name=name,
+        role="edge",
+        interfaces=config.host_interfaces,
+        make=make,
+        store=config.store,
+        relay=config.relay if built_in else None,
     )
 
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Literal, TypeAlias
 
 from engine.boundary import Interface, Machine
-from engine.config import StoreConfig
+from engine.config import RelayConfig, StoreConfig
 from sim.host import Birth
 
 Maker: TypeAlias = Callable[[Birth, Random], Machine]
@@ -19,7 +19,7 @@ class Part:
     """One machine of a topology: its place, its addresses, and how it is made at each start of its process.
 
     ``name`` is what the topology calls it; a client of several softphones or browsers has a part for each.
-    ``store`` says how its records are kept.
+    ``store`` says how its records are kept, ``relay`` what its built-in relay binds.
     """
 
     place: str
@@ -28,3 +28,4 @@ class Part:
     interfaces: tuple[Interface, ...]
     make: Maker
     store: StoreConfig | None = None
+    relay: RelayConfig | None = None

@@ -203,7 +203,7 @@ def _look_at_media(topology: Topology, scenario: Scenario, world: World) -> None
     media = world.look_at_media(one_by_one=mode == "packets")
     for name in topology.edges:
         relay = edge_config(topology, name).relay
-        if relay is not None:
+        if relay is not None and relay.rtpengine is None:
             media.add_relay(name, relay)
 
 

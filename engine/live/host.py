@@ -13,7 +13,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from engine.boundary import (
     NEVER,
@@ -39,6 +39,11 @@ from engine.live.sockets import bind_tcp, bind_udp
 from engine.live.tcp import TcpPort
 from engine.live.tls import Tls, read_tls
 from engine.live.udp import UdpPort
+from engine.media.rules import MEDIA_EFFECTS, MediaInput
+
+if TYPE_CHECKING:  # hosts without a relay need none of what this takes
+    from engine.live.relay.hosting import PlaneMaker
+    from engine.live.relay.plane import MediaPlane
 
 MachineFactory: TypeAlias = Callable[[Mapping[str, Interface]], Machine]
 """Makes the machine once the interfaces are bound, so that it learns the ports that were taken for port 0."""
@@ -61,6 +66,8 @@ class LiveHost:
         Called with each Note and the time of the host's clock. It must not block.
     keep
         Called with each order about records; None for machines that keep none.
+    media
+        Makes the data plane of a machine that relays media; None for others.
     """
 
     def __init__(
@@ -72,11 +79,14 @@ class LiveHost:
         settings: LiveSettings | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         keep: Callable[[Save | Drop | Commit, float], None] | None = None,
+        media: PlaneMaker | None = None,
     ) -> None:
         self._made_from = machine
         self._interfaces = tuple(interfaces)
         self._on_note = on_note
         self._keep = keep
+        self._make_plane = media
+        self._plane: MediaPlane | None = None
         self._settings = settings or LiveSettings()
         self._loop = loop
         self._machine: Machine | None = None
@@ -116,6 +126,9 @@ class LiveHost:
             raise
         self._machine = machine
         try:
+            if self._make_plane is not None:
+                self._plane = self._make_plane(self._media_told)
+                self._plane.start()
             self._open(machine)
         except BaseException:
             self.kill()
@@ -173,6 +186,9 @@ class LiveHost:
         self._disarm()
         self._pending.clear()
         self._ports.clear()
+        plane, self._plane = self._plane, None
+        if plane is not None:
+            plane.stop()
 
     # --- what others ask ----------------------------------------------------------------------------------
 
@@ -198,6 +214,11 @@ class LiveHost:
     def running(self) -> bool:
         """Whether there is a machine, frozen or not."""
         return self._machine is not None
+
+    @property
+    def plane(self) -> MediaPlane | None:
+        """The data plane of a machine that relays media, while it runs."""
+        return self._plane
 
     @property
     def interfaces(self) -> Mapping[str, Interface]:
@@ -236,6 +257,10 @@ class LiveHost:
         self._pending.extend(events)
         if not self._busy:
             self._run_machine()
+
+    def _media_told(self, event: MediaInput) -> None:
+        if not self._frozen:  # packets would pile up; what else there is will be told again
+            self._feed((event,))
 
     def _run_machine(self, begin: Callable[[float], None] | None = None) -> None:
         """Take what has come in, tick if the deadline has passed, arm the timer."""
@@ -317,6 +342,8 @@ class LiveHost:
                 self._on_note(effect, now)
             elif isinstance(effect, (Save, Drop, Commit)) and self._keep is not None:
                 self._keep(effect, now)
+            elif isinstance(effect, MEDIA_EFFECTS) and self._plane is not None:
+                self._plane.carry_out(effect)
 
     def _tell(self, note: Note) -> None:
         if self._machine:

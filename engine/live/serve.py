@@ -19,6 +19,7 @@ from engine.live.host import LiveHost, MachineFactory
 from engine.live.notes import CertificateLoaded, DrainStarted, ReloadFailed, ServeStarted, ServeStopped
 from engine.live.notify import notify, notify_reloading
 from engine.live.records import RecordWriter, Sink
+from engine.live.relay.hosting import PlaneMaker
 from engine.live.settings import LiveSettings
 from engine.live.source import Change, Source
 from engine.live.store.store import Store
@@ -47,6 +48,7 @@ async def serve(
     settings: LiveSettings | None = None,
     store: Store | None = None,
     sinks: Sequence[Sink] = (),
+    media: PlaneMaker | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then drain: no new work, and the end when all is finished or time is up.
 
@@ -67,6 +69,8 @@ async def serve(
         Keeps the machine's records, opened; None where nothing is kept.
     sinks
         Where a record of each call goes when it is over.
+    media
+        Makes the data plane of the machine's relay; None where it has none built in.
 
     Raises
     ------
@@ -82,7 +86,7 @@ async def serve(
         book(note, now)
         on_note(note, now)
 
-    host = LiveHost(machine, interfaces, on_note=tell, settings=settings, keep=keep)
+    host = LiveHost(machine, interfaces, on_note=tell, settings=settings, keep=keep, media=media)
     loop = asyncio.get_running_loop()
     signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (*_ENDS, signal.SIGHUP):

@@ -47,6 +47,9 @@ def onto_loopback(topology: Topology, *, private: bool = False) -> Topology:
 def _hosts(topology: Topology) -> dict[str, None]:
     """All hosts, each once, in the order of the file."""
     found = [each.host for edge in topology.edges.values() for each in edge.interfaces.values()]
+    for edge in topology.edges.values():
+        addresses = edge.relay.interfaces.values() if edge.relay is not None else ()
+        found += [each.host for each in addresses if each.host is not None]
     found += [node.host for node in topology.nodes.values()]
     found += [client.host for client in topology.clients.values()]
     return dict.fromkeys(found)
@@ -84,7 +87,16 @@ def _moved(topology: Topology, to: dict[str, str]) -> Topology:
             )
             for key, each in edge.interfaces.items()
         }
-        edges[name] = edge.model_copy(update={"interfaces": Table(interfaces)})
+        relay = edge.relay
+        if relay is not None:
+            addresses = {
+                key: each.model_copy(
+                    update={"host": None if each.host is None else move(each.host), "advertised_host": None}
+                )
+                for key, each in relay.interfaces.items()
+            }
+            relay = relay.model_copy(update={"interfaces": Table(addresses)})
+        edges[name] = edge.model_copy(update={"interfaces": Table(interfaces), "relay": relay})
     nodes = {name: node.model_copy(update={"host": move(node.host)}) for name, node in topology.nodes.items()}
     clients = {
         name: client.model_copy(update={"host": move(client.host)}) for name, client in topology.clients.items()

@@ -11,6 +11,7 @@ from typing import ClassVar, Final
 
 from engine.live.loops import run
 from engine.live.notes import MachineFailed
+from engine.live.relay.certificate import new_certificate
 from lab.deployment import with_policy
 from lab.outcome import Outcome
 from lab.rehearsal.addresses import onto_loopback
@@ -90,7 +91,9 @@ def rehearse_topology(
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
     staged = onto_loopback(with_policy(topology.without_middleboxes(), policy), private=free_ports)
-    cast = parts(staged, chosen, duration_s=lasts_s)
+    certificates = {name: new_certificate() for name, edge in staged.edges.items() if edge.relay is not None}
+    fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
+    cast = parts(staged, chosen, duration_s=lasts_s, fingerprints=fingerprints)
     happening = chosen.model_copy(
         update={"faults": tuple(each for each in chosen.faults if _can_happen(topology, each))}
     )
@@ -106,7 +109,7 @@ def rehearse_topology(
     trace.listen(watch.on_message, watch.on_note)
     trace.listen(on_message, on_note)
     with TemporaryDirectory(prefix="siptwin-") as folder:
-        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder))
+        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder), certificates)
         end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 
 from engine.boundary import AgentOrder, Drain, Input, NodeOrder, Note
 from engine.edge import Edge
 from engine.live import LiveHost
+from engine.live.relay.certificate import Certificate
+from engine.live.relay.hosting import plane_for
 from engine.live.store import Database, Store
+from lab.rehearsal.voices import Voices
 from lab.rehearsal.wires import Tapped, Wires
 from sim.agents.browser import Browser
 from sim.agents.softphone import Softphone
@@ -33,11 +37,19 @@ from sim.trace import Trace
 class Stage:
     """Starts, kills, freezes and slows the parts of a topology."""
 
-    def __init__(self, parts: Sequence[Part], seed: int, trace: Trace, folder: Path) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        seed: int,
+        trace: Trace,
+        folder: Path,
+        certificates: Mapping[str, Certificate] = MappingProxyType({}),
+    ) -> None:
         self._parts = {part.place: part for part in parts}
         self._streams = RandomStreams(seed)
         self._trace = trace
         self._folder = folder
+        self._certificates = certificates  # of the edges' relays
         self._stores: dict[str, Store] = {}
         self._hosts: dict[str, LiveHost] = {}
         self._machines: dict[str, Tapped] = {}
@@ -45,6 +57,8 @@ class Stage:
         self._frozen: set[str] = set()
         self._wires = Wires(trace, parts, self.runs)
         self._zero = monotonic()
+        self._voices = Voices(lambda: self.now_s, lambda place, note: trace.note(self.now_s, place, note))
+        trace.listen(None, self._voices.on_note)
 
     # --- life
 
@@ -68,6 +82,7 @@ class Stage:
         """End all parts at once."""
         for place in self._hosts:
             self._kill(place)
+        self._voices.close()
         self._wires.close()
 
     @property
@@ -78,6 +93,10 @@ class Stage:
     def runs(self, place: str) -> bool:
         """Whether the place has a process, frozen or not."""
         return place in self._hosts and self._hosts[place].running
+
+    def host(self, place: str) -> LiveHost:
+        """The host of a place that runs."""
+        return self._hosts[place]
 
     async def _start(self, place: str, *, keep_data: bool = False) -> None:
         if self.runs(place):
@@ -91,7 +110,8 @@ class Stage:
             self._trace.note(now - self._zero, place, note)
 
         store = self._store(part)
-        host = LiveHost(machine, part.interfaces, on_note=tell, keep=store.put if store else None)
+        media = None if part.relay is None else plane_for(part.relay, self._certificates[place])
+        host = LiveHost(machine, part.interfaces, on_note=tell, keep=store.put if store else None, media=media)
         self._hosts[place], self._machines[place] = host, machine
         await host.start()
         if store:

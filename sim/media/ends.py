@@ -8,7 +8,7 @@ from engine.boundary import Address
 from engine.media.rules import Dtls, MediaStats, Port, Rule, Security
 from engine.media.sdp.attributes import Fingerprint
 from sim.media.hearing import Heard, Hearing
-from sim.media.trains import PACKET_S, PAYLOAD_BYTES, Stream, Train
+from sim.media.trains import PACKET_BYTES, PACKET_S, Stream, Train
 
 if TYPE_CHECKING:
     from sim.agents.media import Talking
@@ -147,7 +147,7 @@ class RelayPort:
         self._lost += max(highest - self._highest, 0) - train.left
         self._highest = max(self._highest, highest)
         self._packets += train.left
-        self._octets += train.left * PAYLOAD_BYTES
+        self._octets += train.left * PACKET_BYTES
         self._last_at = max(self._last_at, train.arrival_s + (train.count - 1) * PACKET_S)
         self._jitter_ms = train.jitter_ms
         self._round_trip_ms = 2000.0 * train.delay_s if not train.hops else self._round_trip_ms

@@ -14,6 +14,7 @@ PACKET_S: Final = 0.02
 """Every stream sends a packet so often."""
 
 PAYLOAD_BYTES: Final = 160
+PACKET_BYTES: Final = 12 + PAYLOAD_BYTES
 _SURE: Final = 5  # packets heard in a row after a change, until a stretch may be told by one train
 _PATIENCE: Final = 50  # packets that nobody hears, until they are told by the second
 _LONGEST: Final = 500

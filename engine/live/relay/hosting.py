@@ -1,0 +1,26 @@
+"""The data plane of one host: what its machine's built-in relay needs on real sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from engine.config import RelayConfig
+from engine.live.relay.certificate import Certificate
+from engine.live.relay.plane import MediaPlane
+from engine.media.rules import MediaInput
+
+PlaneMaker: TypeAlias = Callable[[Callable[[MediaInput], None]], MediaPlane]
+"""Makes the data plane, given whom it tells what happens."""
+
+
+def shown(config: RelayConfig, certificate: Certificate) -> RelayConfig:
+    """The relay's settings, with the certificate that its peers will see."""
+    return replace(config, fingerprint=bytes(certificate.fingerprint).decode("ascii"))
+
+
+def plane_for(config: RelayConfig, certificate: Certificate) -> PlaneMaker:
+    """What makes the data plane of these settings."""
+    hosts = {each.name: each.host for each in config.interfaces}
+    return lambda on_input: MediaPlane(hosts, on_input, certificate=certificate)
