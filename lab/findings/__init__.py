@@ -9,6 +9,7 @@ from engine.policy import Policy
 from lab.findings.capacity import capacity, offered_erlangs
 from lab.findings.certificates import certificates
 from lab.findings.finding import Finding
+from lab.findings.media import ports, silence
 from lab.findings.middleboxes import middleboxes
 from lab.findings.nodes import attempt_timeout_s, detection, detection_s, nodes, waits
 from lab.findings.paths import paths
@@ -35,8 +36,10 @@ def find(topology: Topology, policies: Mapping[str, Policy]) -> list[Finding]:
         found += [
             *registrations(topology, config),
             *middleboxes(topology, config),
+            *silence(topology, config),
             *certificates(config, datetime.now(UTC)),
         ]
     for name, scenario in topology.scenarios.items():
         found += capacity(topology, name, scenario, policies)
+        found += ports(topology, name, scenario)
     return sorted(found, key=lambda finding: finding.severity != "breaks")

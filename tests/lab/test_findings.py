@@ -148,3 +148,31 @@ edges: {one: {interfaces: {a: {host: 127.0.0.1}}}, two: {interfaces: {a: {host: 
 nodes: {FS1: {host: 127.0.1.1}, FS2: {host: 127.0.1.2}}
 """
         assert not any("single point" in each.what for each in findings(text))
+
+
+class TestMedia:
+    TEXT = """
+edges:
+  edge1:
+    interfaces:
+      web: {transport: wss, host: 127.0.0.1, port: 7443}
+      agents: {host: 127.0.0.1}
+      inside: {host: 127.0.0.2}
+    relay: %s
+nodes: {FS1: {host: 127.0.1.1, interface: inside, resources: pstn=500}}
+clients: {browsers: {kind: browser, host: 127.0.2.1, users: 3}, callers: {host: 127.0.2.2}}
+scenarios: {busy: {traffic: [{from: callers, to: 9196, rate_per_s: 5, hold_s: {mean: 20}}]}}
+"""
+
+    def test_browsers_before_nodes_that_offer_plain_rtp(self) -> None:
+        told = [each for each in findings(self.TEXT % "off") if "603" in each.what]
+        assert [each.remedy for each in told] == ["write relay: builtin, or have the nodes set media_webrtc=true"]
+        assert not [each for each in findings(self.TEXT % "builtin") if "603" in each.what]
+
+    @pytest.mark.parametrize(("last", "suffices"), [(30_199, False), (30_299, True)])
+    def test_ports_for_the_calls_that_stand_and_those_that_rest(self, last: int, suffices: bool) -> None:
+        # 5 calls/s of 20 s are 100 Erlang; 25 pairs more rest for 5 s after their calls.
+        relay = f"{{interfaces: {{out: {{host: 127.0.0.1, ports: 30000-{last}}}, in: {{host: 127.0.0.2}}}}}}"
+        told = [each for each in breaks(self.TEXT % relay) if "media ports" in each]
+        short = "media ports of out: 100 pairs, 125 needed at the busiest moment, so 503"
+        assert told == ([] if suffices else [short])
