@@ -21,7 +21,7 @@ def names() -> list[str]:
     Examples
     --------
     >>> names()
-    ['seed', 'seed_2021', 'single', 'two_edges']
+    ['rescue', 'seed', 'seed_2021', 'single', 'two_edges', 'webrtc']
     """
     return sorted(path.stem for path in _PACKAGED.glob("*.yaml"))
 

@@ -142,8 +142,9 @@ Events = Annotated[
 ]
 
 
-def _nothing_said(given: Any) -> Any:
-    return {} if given is True else given
+def _yes_or_no(given: Any) -> Any:
+    """``true`` means the defaults, ``false`` none."""
+    return {True: {}, False: None}[given] if isinstance(given, bool) else given
 
 
 class Node(Section):
@@ -177,7 +178,7 @@ class Node(Section):
         default=default_of(NodeConfig, "probe_mode"),
         description="always; disabled_only: while it is down; never; default: as its edge probes all.",
     )
-    events: Annotated[Events | None, BeforeValidator(_nothing_said)] = Field(
+    events: Annotated[Events | None, BeforeValidator(_yes_or_no)] = Field(
         default=None,
         description="Its event socket, which tells its load and calls: port:, password_env:, ...; true: as "
         "FreeSWITCH has it by default.",

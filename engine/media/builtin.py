@@ -162,7 +162,7 @@ class BuiltinMedia(WatchedMedia[RelayedCall]):
         if not isinstance(other, BuiltinMedia) or self._call is None or other._call is None:
             raise SipError("its media are not relayed here", 488)
         relay = self._builtin
-        call = JoinedCall(self._call_id, self._call.part(side), other._call.part(other_side), relay.settings)
+        call = JoinedCall(self._call.part(side), other._call.part(other_side), relay.settings)
         return BuiltinJoined(relay, self._call_id, call, (self, other), now)
 
     def release(self, now: float) -> None:

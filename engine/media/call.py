@@ -38,6 +38,7 @@ class Rewritten(NamedTuple):
 class Parted(NamedTuple):
     """One side of a call, to be joined with one of another call (``engine.media.joined``)."""
 
+    call_id: str
     place: int  # of the audio's m= line
     stream: Stream
     side: Side
@@ -118,7 +119,7 @@ class RelayedCall(CallStreams):
         told = self._talk.told(side)
         for place, stream in self._streams.items():
             if told and stream.kind == b"audio" and stream.offerer is not None:
-                return Parted(place, stream, side, self._parties[side], self._talk, told)
+                return Parted(self.call_id, place, stream, side, self._parties[side], self._talk, told)
         raise SdpError("no audio that could go on", 488)
 
     def release(self, now: float) -> list[MediaEffect]:

@@ -34,10 +34,11 @@ class JoinedCall(CallStreams):
 
     __slots__ = ("_halves", "_settings", "_told")
 
-    def __init__(self, call_id: str, one: Parted, other: Parted, settings: MediaSettings) -> None:
-        super().__init__(call_id)
+    def __init__(self, one: Parted, other: Parted, settings: MediaSettings) -> None:
+        super().__init__(one.call_id)
         self._settings = settings
-        self._streams[0] = Stream.joining(one.stream, one.side, other.stream, other.side)
+        call_ids = (one.call_id, other.call_id)
+        self._streams[0] = Stream.joining(one.stream, one.side, other.stream, other.side, call_ids)
         sides: dict[Side, Parted] = {"caller": one, "callee": other}
         self._halves = sides
         self._told = {side: each.told for side, each in sides.items()}

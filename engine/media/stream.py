@@ -34,13 +34,25 @@ class StreamOffer(NamedTuple):
 class Stream:
     """The ends by side. ``offer`` stays after its answer: a fork may bring another."""
 
-    __slots__ = ("_agreed", "_plan", "_rules", "_secured", "_spoken", "ends", "kind", "offer", "offerer")
+    __slots__ = (
+        "_agreed",
+        "_call_ids",
+        "_plan",
+        "_rules",
+        "_secured",
+        "_spoken",
+        "ends",
+        "kind",
+        "offer",
+        "offerer",
+    )
 
     def __init__(self, kind: bytes, ends: dict[Side, Endpoint]) -> None:
         self.kind = kind
         self.ends = ends
         self.offer: StreamOffer | None = None
         self.offerer: Side | None = None  # of what was agreed last
+        self._call_ids: dict[Side, str] = {}  # where the sides are of different calls
         self._agreed: tuple[StreamOffer, Remote] | None = None
         self._plan: CodecPlan | None = None
         self._spoken: dict[Side, tuple[Codec, ...]] = {}
@@ -72,7 +84,9 @@ class Stream:
             }
 
     @classmethod
-    def joining(cls, one: Stream, one_side: Side, other: Stream, other_side: Side) -> Stream:
+    def joining(
+        cls, one: Stream, one_side: Side, other: Stream, other_side: Side, call_ids: tuple[str, str]
+    ) -> Stream:
         """The stream of an end of one call (here the caller's) and an end of another (the callee's).
 
         Both ends keep their ports, keys and what they believe; they leave the streams that they came from.
@@ -92,6 +106,7 @@ class Stream:
                         joined._rules[port] = source._rules.pop(port)
                     if port in source._secured:
                         joined._secured[port] = source._secured.pop(port)
+        joined._call_ids = dict(zip(joined.ends, call_ids, strict=True))
         joined._speak("caller", outcome, theirs)
         return joined
 
@@ -176,7 +191,7 @@ class Stream:
             rtp=self._way(other, 0) if component == 0 and self._flows(end, other) else None,
             rtcp=self._way(other, 1) if component == 1 or end.muxed else None,
             payloads=payloads,
-            call=call_id,
+            call=self._call_ids.get(side, call_id),
         )
 
     def _flows(self, end: Endpoint, other: Endpoint) -> bool:

@@ -60,6 +60,7 @@ class MediaPlane:
         self._ports: dict[tuple[str, Port], RelayPort] = {}
         self._agents: dict[tuple[str, str], AgentEnd] = {}  # by place and call
         self._calls: dict[str, dict[AgentEnd, None]] = {}
+        self._joined: dict[str, str] = {}  # calls between whose agents a relay carries, by Call-ID
 
     # --- set-up -------------------------------------------------------------------------------------------
 
@@ -103,12 +104,21 @@ class MediaPlane:
         self._changing(effect.rule.call if isinstance(effect, (AddRule, ChangeRule)) else self._call_at(port))
         if isinstance(effect, (AddRule, ChangeRule)):
             port.rule = effect.rule
+            self._join(port)
         elif isinstance(effect, RemoveRule):
             port.rule = None
         elif isinstance(effect, SecurePort):
             port.security = effect.security
             if isinstance(effect.security, Dtls):
                 self._handshakes.secured(port, effect.security)
+
+    def _join(self, port: RelayPort) -> None:
+        """What comes to a port of one call may leave by a port of another."""
+        rule = port.rule
+        way = self._ports.get((port.place, rule.rtp.port)) if rule is not None and rule.rtp is not None else None
+        one, other = self._call_at(port), _NO_CALL if way is None else self._call_at(way)
+        if other not in (_NO_CALL, one):
+            self._joined[one], self._joined[other] = other, one
 
     def died(self, place: str) -> None:
         """The process at a place is gone, and its sockets with it."""
@@ -170,6 +180,7 @@ class MediaPlane:
         del ends[end]
         if not ends:
             del self._calls[call_id]
+            self._joined.pop(call_id, None)
         end.asks += 1
         if end.stream is not None:
             end.stream.over = True
@@ -237,6 +248,8 @@ class MediaPlane:
                 self._plan(end.stream)
             if end.talking.bridged_to:
                 self._changing(end.talking.bridged_to, seen | {call})
+        if call in self._joined:
+            self._changing(self._joined[call], seen | {call})
 
     # --- relays -------------------------------------------------------------------------------------------
 
@@ -274,9 +287,10 @@ class MediaPlane:
         self.network.later(_REPORT_S, self._report, port)
 
     def _catch_up(self, end: AgentEnd) -> None:
-        """Count what was sent so far, also over the other leg of a bridge."""
+        """Count what was sent so far, also over the other leg of a bridge, or of what a relay has joined."""
         now = self.network.env.now
-        for each in (end, *self._calls.get(end.talking.bridged_to, ())):
+        others = (end.talking.bridged_to, self._joined.get(end.talking.call_id, _NO_CALL))
+        for each in (end, *(each for call in others for each in self._calls.get(call, ()))):
             if each.stream is not None:
                 self._emit(each.stream, now - each.stream.lag_s)
 
@@ -370,7 +384,8 @@ class MediaPlane:
                 return
             certificate = self.certificates[way.place]
         kind = train.payload_type if payload is None else payload.payload_type
-        self._ways.carry(train.onwards(rule.call, kind, certificate), way.place, way.address, rule.rtp.target)
+        call = rule.call if way.rule is None else way.rule.call
+        self._ways.carry(train.onwards(call, kind, certificate), way.place, way.address, rule.rtp.target)
 
 
 def _rtp(train: Train) -> bytes:

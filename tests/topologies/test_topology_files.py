@@ -39,7 +39,7 @@ def test_a_packaged_topology_stays_on_loopback_addresses(name: str) -> None:
 
 
 def test_the_packaged_topologies_are_named() -> None:
-    assert topologies.names() == ["seed", "seed_2021", "single", "two_edges", "webrtc"]
+    assert topologies.names() == ["rescue", "seed", "seed_2021", "single", "two_edges", "webrtc"]
 
 
 def test_the_seed_topology_is_the_source_design() -> None:

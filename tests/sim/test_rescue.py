@@ -1,0 +1,134 @@
+"""Conversations survive the death of their node: over many seeds, with the node's events and without them."""
+
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+from typing import NamedTuple, TypeVar
+
+import pytest
+
+import topologies
+from engine.boundary import Note
+from engine.notes import CallNotRescued, CallRescued, RescuedCallEnded
+from sim.agents.notes import CallEnded
+from sim.media import Heard
+from sim.run import Run, simulate
+from topologies.topology import Topology
+
+DEPLOYMENT = """\
+edges:
+  edge1:
+    interfaces:
+      web: {transport: wss, host: 127.0.0.1, port: 7443}
+      phones: {host: 127.0.0.1}
+      inside: {host: 127.0.0.2}
+    relay: builtin
+nodes:
+  FS1: &fs
+    host: 127.0.1.1
+    interface: inside
+    events: EVENTS
+    resources: pstn=500
+    model: {users: USERS, trusts_edges: true}
+  FS2: {<<: *fs, host: 127.0.1.2}
+clients:
+  phones: {kind: softphone, host: 127.0.2.1, users: PHONES, interface: phones, network: wan}
+  browsers: {kind: browser, host: 127.0.2.2, users: BROWSERS, network: wan}
+networks:
+  wan: {latency_ms: 30, jitter_ms: 5}
+scenarios:
+  death:
+    duration_s: 40
+    media: streams
+    faults:
+"""
+N = TypeVar("N", bound=Note)
+
+
+class Story(NamedTuple):
+    """A run in which the only node that carries calls dies at ``died_s``."""
+
+    run: Run
+    died_s: float
+
+    def told(self, kind: type[N]) -> list[N]:
+        return [record.note for record in self.run.notes if isinstance(record.note, kind)]
+
+    def agents(self) -> list[Heard]:
+        """What the agents heard of each other."""
+        return [heard for heard in self.told(Heard) if not heard.listener.startswith("FS")]
+
+
+def deployment(conversations: int, events: bool, death: str, died_s: float) -> Topology:
+    """Phones and browsers in all combinations; one more phone listens to an echo."""
+    users = 2 * conversations + 1
+    phones, browsers = range(1000, 1000 + users), range(3000, 3000 + users)
+    pairs = [(phones, phones), (phones, browsers), (browsers, phones), (browsers, browsers)]
+    text = DEPLOYMENT.replace("EVENTS", str(events).lower()).replace("USERS", "1000-4999")
+    text = text.replace("PHONES", f"{phones[0]}-{phones[-1]}").replace("BROWSERS", f"{browsers[0]}-{browsers[-1]}")
+    for index in range(conversations):
+        one, other = pairs[index % 4]
+        place = "phones" if one is phones else "browsers"
+        to = other[2 * index + 1]
+        call = f"kind: call, target: {place}/{one[2 * index]}, to: {to}, hold_s: 25"
+        text += f"      - {{at_s: {3 + index * 0.01}, {call}}}\n"
+    text += f"      - {{at_s: 3, kind: call, target: phones/{phones[-1]}, to: 9196, hold_s: 25}}\n"
+    for node in ("FS1", "FS2"):
+        text += f"      - {{at_s: {died_s}, kind: {death}, target: {node}}}\n"
+    return topologies.parse(text.encode())
+
+
+@cache
+def story(seed: int, *, conversations: int = 4, events: bool = True, death: str = "kill") -> Story:
+    """Both nodes die at a moment that the seed chooses."""
+    died_s = round(Random(seed).uniform(6.0, 16.0), 3)
+    return Story(simulate(deployment(conversations, events, death, died_s), seed=seed), died_s)
+
+
+def goes_on(told: Story, conversations: int, most_s: float) -> None:
+    """Everybody is heard again, both sides hang up in the end, and nothing is left behind."""
+    assert told.run.violations == []
+    assert told.run.drained
+    assert len(told.told(CallRescued)) == len(told.told(RescuedCallEnded)) == conversations
+    assert {note.why for note in told.told(RescuedCallEnded)} == {"bye"}
+    heard = [each for each in told.agents() if each.speaker != each.listener]
+    assert len(heard) == 2 * conversations
+    assert max(each.longest_gap_s for each in heard) <= most_s
+    assert min(each.last_s or 0.0 for each in heard) > told.died_s + 8.0
+
+
+SEEDS, CHUNK = range(200), 20
+
+
+@pytest.mark.parametrize("first", SEEDS[::CHUNK])
+def test_with_the_nodes_events_nobody_notices(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        goes_on(story(seed), 4, 0.3)
+
+
+@pytest.mark.parametrize("first", range(0, 40, CHUNK))
+def test_without_events_a_killed_process_is_found_by_the_next_probe(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        goes_on(story(seed, events=False), 4, 6.0)
+
+
+@pytest.mark.parametrize("first", range(0, 40, CHUNK))
+def test_a_node_that_only_falls_silent_costs_no_more_than_its_probes_take(first: int) -> None:
+    for seed in range(first, first + CHUNK):
+        goes_on(story(seed, events=False, death="freeze"), 4, 12.1)
+
+
+def test_two_hundred_conversations_at_once() -> None:
+    told = story(1, conversations=200)
+    goes_on(told, 200, 0.3)
+    heard = sorted(each.longest_gap_s for each in told.agents())
+    assert heard[int(len(heard) * 0.99)] <= 0.3
+
+
+def test_a_call_to_an_application_ends_at_once_and_says_why() -> None:
+    told = story(0)
+    (alone,) = told.told(CallNotRescued)
+    (ended,) = [note for note in told.told(CallEnded) if note.call_id == alone.call_id]
+    assert ended.why == "far end hung up"
+    assert "cause=27" in ended.reason
