@@ -48,6 +48,7 @@ from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import note_source
 from engine.proxy.legs import Legs
+from engine.proxy.renewal import Renewals, Surroundings
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
@@ -123,6 +124,11 @@ class Edge:
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
         self._core.rescue = self._new_rescue() if config.rescue.enabled else None
+        if self.rtpengines is not None and self._core.legs is not None:
+            way = registrar.targets.way
+            around = Surroundings(self._here, self._layer, self._timers, self._out, rng, way)
+            self._core.legs.renews = True
+            self.rtpengines.renew = Renewals(around, self._core.legs).begin
         self._prober = Prober(self._pool, self._layer, self._timers, rng, config.name)
         self._streams = Streams(
             config, interfaces, wheel, self._tally, self._out, rng, registrar.lease, self._flow_lost

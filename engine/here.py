@@ -6,8 +6,9 @@ from typing import Final
 
 from engine.boundary import Flow, Interface, Transport
 from engine.sip.errors import SipError
+from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
-from engine.sip.uri import SipUri, host_port
+from engine.sip.uri import SipUri, host_port, parse_uri
 
 DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 """RFC 3261 §19.1.2, RFC 7118 §8.2: the ports that are meant where a URI or Via names none."""
@@ -60,6 +61,16 @@ class Here:
         if found is None and host in self._domains and uri.port in (None, 5060):
             found = next(iter(self.interfaces.values()))
         return found
+
+    def beyond(self, routes: list[bytes]) -> list[bytes]:
+        """What of a route set lies behind us."""
+        index = 0
+        while index < len(routes):
+            uri = parse_uri(parse_name_addr(routes[index], "Route").uri)
+            if self.interface_of(uri) is None:
+                break
+            index += 1
+        return routes[index:]
 
     def sent_by(self, host: str, port: int | None, transport: str) -> bool:
         """Whether a Via with this sent-by is ours."""

@@ -22,6 +22,7 @@ from engine.sip.errors import SipError
 
 Side: TypeAlias = Literal["caller", "callee"]
 
+SIDES: Final[tuple[Side, Side]] = ("caller", "callee")
 OTHER: Final[Mapping[Side, Side]] = {"caller": "callee", "callee": "caller"}
 
 

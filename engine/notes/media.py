@@ -40,6 +40,15 @@ class MediaMoved(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaNotMoved(Note):
+    """A call whose rtpengine is gone has no sound: its sides could not be brought to another."""
+
+    level: ClassVar[Level] = Level.ERROR
+    call_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRefused(Note):
     """The media of a message can't be relayed. A request got ``status``; a response went on without them.
 

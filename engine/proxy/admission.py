@@ -12,6 +12,7 @@ from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
 from engine.proxy.homecoming import hold
+from engine.proxy.legs import Leg
 from engine.proxy.routes import Routed, next_hop, take_routes
 from engine.registrar import FlowFailedError, Relay, Target
 from engine.sip.errors import RefusalError, SipError
@@ -70,9 +71,10 @@ class Admission:
         if leg is None:
             core.out.append(Send(to, bytes(ack)))
         else:
-            leg.request(ack, partial(self._ack_described, ack, to), now)
+            leg.request(ack, partial(self._ack_described, leg, ack, to), now)
 
-    def _ack_described(self, ack: Request, to: Flow, _error: SipError | None, now: float) -> None:
+    def _ack_described(self, leg: Leg, ack: Request, to: Flow, _error: SipError | None, now: float) -> None:
+        leg.count_up(ack)
         self._core.out.append(Send(to, bytes(ack)))
 
     def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:

@@ -34,6 +34,7 @@ class Branch(Timed):
         "_leave_when_down",
         "_leg",
         "_makes_leg",
+        "_offset",
         "_ring_s",
         "_started_at",
         "_timeout_at",
@@ -65,6 +66,7 @@ class Branch(Timed):
         self._client: ClientTransaction | None = None
         self._leg: Leg | None = None  # whose media the request is about
         self._makes_leg = False
+        self._offset = 0  # by how much the request was counted up (``engine.proxy.ends``)
         self._started_at = 0.0
         self._timeout_at = float("inf")
         self._cancel_sent = False
@@ -94,6 +96,8 @@ class Branch(Timed):
         now: float,
     ) -> None:
         if error is None and not self._unwanted:
+            if self._leg is not None:
+                self._offset = self._leg.count_up(request)
             self.start(request, flow, branch, timeout_s, now)
             return
         self.closed = True
@@ -136,6 +140,7 @@ class Branch(Timed):
         if leg is None or response.status == 100:
             self._take(response, now)
         else:
+            leg.count_down(response, self._offset)
             leg.response(response, partial(self._take_described, response), now)
 
     def _take_described(self, response: Response, _error: SipError | None, now: float) -> None:
@@ -160,11 +165,12 @@ class Branch(Timed):
         if status < 300:
             self._left_node()
             self.closed = True
+            ends = context.ends(response, self._client.flow) if self._makes_leg and self._client else None
             taken = context.on_success(self, response, now)
             self.release()
             if self._makes_leg and self._leg is not None:
                 if taken:
-                    self._leg.confirm(response.to.tag)
+                    self._leg.confirm(response.to.tag, ends)
                 self._leave_leg(now)
             return
         if status == 503 and self.node is not None and context.by_policy:

@@ -17,7 +17,8 @@ from engine.proxy import told
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
-from engine.proxy.following import end_dialog, follow, is_taken_over, record_route
+from engine.proxy.ends import Ends
+from engine.proxy.following import end_dialog, ends_of, follow, is_taken_over, record_route
 from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.homecoming import Homecoming, hold_again
 from engine.proxy.routes import next_hop
@@ -327,6 +328,10 @@ class ResponseContext(Timed):
                 branch.start_with_media(leg, request, flow, branch_id, attempt.timeout_s, now)
                 return
         branch.start(request, flow, branch_id, attempt.timeout_s, now)
+
+    def ends(self, response: Response, callee: Flow) -> Ends | None:
+        """Both ends of the dialog that a 2xx makes, for a relay that may ask us to speak to them."""
+        return ends_of(self.core, self.request, self.flow, response, self._target, callee)
 
     # --- what the branches bring
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from engine.boundary import Flow
+from engine.media.offer_answer import SIDES
 from engine.nodes import Node
 from engine.proxy.core import ProxyCore
+from engine.proxy.ends import Ends
 from engine.registrar import Target
+from engine.registrar.binding import NO_KEY
+from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
 
@@ -47,6 +51,26 @@ def follow(
         rescue.begins(request, response, node.name, False, mark, key, flow, now)
     elif request.method == b"INVITE" and target is not None and (caller := core.pool.at(flow.peer)) is not None:
         rescue.begins(request, response, caller.name, True, mark, target.key, target.flow, now)
+
+
+def ends_of(
+    core: ProxyCore, request: Request, flow: Flow, response: Response, target: Target | None, callee: Flow
+) -> Ends | None:
+    """Both ends of the dialog that a 2xx makes, if the relay may have us speak to them; None where we can't.
+
+    The INVITE came on ``flow``, and was answered on ``callee``, by the agent ``target`` if one was.
+    """
+    if core.legs is None or not core.legs.renews or request.to.tag:
+        return None
+    try:
+        caller_key = core.registrar.targets.key_on(flow, request)
+        callee_key = NO_KEY if target is None else target.key
+        ends = Ends.of(request, response, (caller_key, flow), (callee_key, callee))
+        for side in SIDES:
+            ends[side].dialog.routes = core.here.beyond(ends[side].dialog.routes)
+    except SipError:
+        return None
+    return ends
 
 
 def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -> bool:

@@ -20,6 +20,7 @@ from engine.media.relay import JoinedMedia, Outcome, Passage, Peer, Relay, Relay
 from engine.media.sdp.body import SdpBody, find_sdp
 from engine.nodes import Pool
 from engine.notes import MediaRefused
+from engine.proxy.ends import Ends
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
 from engine.timers import Timed, TimerQueue
@@ -38,7 +39,18 @@ _BROWSERS: Final = ("ws", "wss")
 class Leg:
     """One passage. ``caller_tag`` tells the caller's messages from the callee's."""
 
-    __slots__ = ("_busy", "_legs", "_waiting", "began_at", "call_id", "caller_tag", "confirmed", "media", "tags")
+    __slots__ = (
+        "_busy",
+        "_legs",
+        "_waiting",
+        "began_at",
+        "call_id",
+        "caller_tag",
+        "confirmed",
+        "ends",
+        "media",
+        "tags",
+    )
 
     def __init__(self, legs: Legs, media: RelayedMedia, request: Request, now: float) -> None:
         self._legs = legs
@@ -49,6 +61,7 @@ class Leg:
         self.caller_tag = request.from_.tag
         self.tags: set[bytes] = set()  # the callee's, one for each dialog
         self.confirmed: set[bytes] = set()  # those of a 2xx
+        self.ends: dict[bytes, Ends] = {}  # of these, where the relay may ask us to speak to them
         self.began_at = now
 
     # --- messages
@@ -75,6 +88,26 @@ class Leg:
             "callee" if from_callee else "caller", cseq.method.decode("ascii"), cseq.number, status, reliable
         )
         self._pass(response, carrier, tag, then, now)
+
+    def inserted(self, message: Message, carrier: Carrier, tag: bytes, then: Passed, now: float) -> None:
+        """A request of our own, or its response, in the name of a side of the dialog with this tag."""
+        self._pass(message, carrier, tag, then, now)
+
+    def count_up(self, request: Request) -> int:
+        """A request is on its way that follows some of ours (``ends``). Returns by how much it was counted up."""
+        if not self.ends:
+            return 0
+        from_caller = request.from_.tag == self.caller_tag
+        ends = self.ends.get(request.to.tag if from_caller else request.from_.tag)
+        return 0 if ends is None else ends.request("caller" if from_caller else "callee", request)
+
+    def count_down(self, response: Response, offset: int) -> None:
+        """Its response came."""
+        if self.ends:
+            from_callee = response.from_.tag == self.caller_tag
+            ends = self.ends.get(response.to.tag if from_callee else response.from_.tag)
+            if ends is not None:
+                ends.response("callee" if from_callee else "caller", response, offset)
 
     def _pass(self, message: Message, carrier: Carrier, tag: bytes, then: Passed, now: float) -> None:
         if self._busy:
@@ -126,10 +159,12 @@ class Leg:
 
     # --- the end
 
-    def confirm(self, tag: bytes) -> None:
+    def confirm(self, tag: bytes, ends: Ends | None) -> None:
         """A 2xx made this dialog, which keeps the leg from now on."""
         if tag in self.tags:
             self.confirmed.add(tag)
+            if ends is not None:
+                self.ends.setdefault(tag, ends)
 
     def branch_over(self, now: float) -> None:
         """The INVITE that made this leg can bring no further dialog."""
@@ -149,13 +184,15 @@ class Legs(Timed):
     They end as dialogs do (``engine.dialogs``), and after ``lifetime_s`` at the latest.
     """
 
-    __slots__ = ("_by_dialog", "_here", "_lifetime_s", "_pool", "_timers", "out", "relay")
+    __slots__ = ("_by_dialog", "_by_media", "_here", "_lifetime_s", "_pool", "_timers", "out", "relay", "renews")
 
     def __init__(
         self, relay: Relay, here: Here, pool: Pool, timers: TimerQueue, out: list[Effect], lifetime_s: float
     ) -> None:
         super().__init__()
         self.relay = relay
+        self.renews = False  # whether the relay may ask for new offers, so that the ends must be known
+        self._by_media: dict[RelayedMedia, Leg] = {}
         self.out = out
         self._here = here
         self._pool = pool
@@ -182,7 +219,8 @@ class Legs(Timed):
             self._peer(came, own),
             self._peer(goes, True),
         )
-        leg = Leg(self, self.relay.open(passage, now), request, now)
+        media = self.relay.open(passage, now)
+        leg = self._by_media[media] = Leg(self, media, request, now)
         if request.to.tag:
             self.found(leg, request.to.tag)
         return leg, True
@@ -194,6 +232,10 @@ class Legs(Timed):
         elif self._here.interfaces[flow.interface].transport in _BROWSERS:
             kind = "browser"
         return Peer(kind, flow.interface, flow.peer[0] if itself else None)
+
+    def leg_of(self, media: RelayedMedia) -> Leg | None:
+        """Whose media these are."""
+        return self._by_media.get(media)
 
     def of(self, request: Request) -> Leg | None:
         """The leg that a request within a dialog belongs to, whichever side sent it."""
@@ -219,6 +261,7 @@ class Legs(Timed):
             tag = request.to.tag if request.from_.tag == leg.caller_tag else request.from_.tag
             was_last = tag in leg.confirmed and len(leg.confirmed) == 1
             leg.confirmed.discard(tag)
+            leg.ends.pop(tag, None)
             if was_last:
                 self.release(leg, now)
 
@@ -244,6 +287,8 @@ class Legs(Timed):
             key = (leg.call_id, tag)
             if self._by_dialog.get(key) is leg:
                 del self._by_dialog[key]
+        if leg.media is not None:
+            self._by_media.pop(leg.media, None)
         leg.let_go(now)
 
     def fire(self, now: float) -> None:

@@ -13,10 +13,8 @@ from engine.rescue.node_side import MARK_HEADER, DialogKey, NodeSide
 from engine.rescue.sides import Bridged, Sides
 from engine.rescue.stand_in import StandIn
 from engine.sip.errors import SipError
-from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
-from engine.sip.uri import parse_uri
 
 
 class Rescue:
@@ -71,20 +69,10 @@ class Rescue:
         make = NodeSide.of_caller if node_calls else NodeSide.of_callee
         try:
             side = make(invite, response, node, mark, agent_key, flow, now)
-            side.dialog.routes = self._beyond(side.dialog.routes)
+            side.dialog.routes = self._ground.here.beyond(side.dialog.routes)
         except SipError:
             return
         self._sides.add(side, now)
-
-    def _beyond(self, routes: list[bytes]) -> list[bytes]:
-        """What of a route set lies between us and the agent."""
-        index = 0
-        while index < len(routes):
-            uri = parse_uri(parse_name_addr(routes[index], "Route").uri)
-            if self._ground.here.interface_of(uri) is None:
-                break
-            index += 1
-        return routes[index:]
 
     def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
         """A 2xx to a request within a dialog goes by; ``from_node``: the node gave it."""

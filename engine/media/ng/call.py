@@ -17,7 +17,7 @@ from engine.media.conversation import Conversation, nothing_left
 from engine.media.ng import commands
 from engine.media.ng.bencode import Told
 from engine.media.ng.commands import CallName, StreamShape
-from engine.media.offer_answer import OTHER, Carrier, Role, Side
+from engine.media.offer_answer import OTHER, SIDES, Carrier, Role, Side
 from engine.media.profiles import Kind, Local, Profile, Remote, offering, read_remote, relayable, write_local
 from engine.media.sdp.attributes import Direction
 from engine.media.sdp.description import Description, MediaSection, parse
@@ -30,7 +30,6 @@ Content: TypeAlias = dict[str, Told]
 Write: TypeAlias = Callable[[Description], bytes]
 """Makes what is sent on of rtpengine's description; raises SdpError where that gives not what is needed."""
 
-SIDES: Final[tuple[Side, Side]] = ("caller", "callee")
 _ICE: Final = frozenset(
     b"ice-ufrag ice-pwd ice-options ice-lite candidate remote-candidates end-of-candidates".split()
 )
@@ -133,6 +132,12 @@ class NgCall:
     def ended(self, carrier: Carrier, tag: str) -> bool:
         """A final response, or an ACK, came without a description: whether the last agreement holds again."""
         return self._talk.ended(carrier, tag)
+
+    def last_said(self, side: Side, tag: str) -> bytes | None:
+        """What a side has said last that was agreed on."""
+        negotiation = self._talk.negotiation(tag)
+        said = None if negotiation is None else negotiation.agreed.get(side)
+        return None if said is None else bytes(said)
 
     def agreement(self, tag: str) -> tuple[Content, ...]:
         """What tells rtpengine once more of the last agreement, after an offer that came to nothing."""

@@ -38,7 +38,10 @@ _LONGEST_REASON: Final = 100
 
 
 class NgRelay(Timed):
-    """The calls of one edge at its rtpengines. ``renew`` is set by who can have both sides of one offer anew."""
+    """The calls of one edge at its rtpengines.
+
+    ``renew`` is set by who can have both sides of a call offer anew; it says whether it could.
+    """
 
     def __init__(
         self, config: RelayConfig, out: list[Effect], timers: TimerQueue, tally: Tally, rng: Random
@@ -53,7 +56,7 @@ class NgRelay(Timed):
         self._interfaces = frozenset(control.values())
         self.client = NgClient(ng, control, timers, tally, out, rng)
         self.servers = NgServers(ng, self.client, timers, out, rng, self._server_down, self._server_lives)
-        self.renew: Callable[[NgMedia, float], None] = lambda media, now: None
+        self.renew: Callable[[NgMedia, float], bool] = lambda media, now: True
         self._place_of = places(config.interfaces)
         self._open: dict[NgMedia, None] = {}
         self._calls: dict[NgServer, dict[NgMedia, None]] = {}
@@ -154,7 +157,8 @@ class NgRelay(Timed):
             del self._to_renew[media]
             if media.lost:
                 media.call.moving = True
-                self.renew(media, now)
+                if not self.renew(media, now):
+                    self._to_renew[media] = None  # its dialog doesn't stand yet
                 break
         if self._to_renew:
             self.timers.arm(self, now + 1.0 / self.config.reanchored_per_s)
@@ -212,6 +216,10 @@ class NgMedia:
             return
         self._busy = True
         _Asking(self, self._relay, wanted, carrier, tag, then).ask(now)
+
+    def last_said(self, side: Side, tag: str) -> bytes | None:
+        """What a side has said last that was agreed on."""
+        return self.call.last_said(side, tag)
 
     def ended(self, carrier: Carrier, tag: str, now: float) -> None:
         if self._busy:

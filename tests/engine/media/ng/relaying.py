@@ -109,8 +109,9 @@ class Relaying:
         self.relay.renew = self._renewed
         self.orders: list[bytes] = []
 
-    def _renewed(self, media: NgMedia, now: float) -> None:
+    def _renewed(self, media: NgMedia, now: float) -> bool:
         self.renewed.append(media)
+        return True
 
     def open(self, caller: Kind, callee: Kind, branch: str = "z9hG4bK1", *, host: str | None = None) -> Call:
         """A new call."""
