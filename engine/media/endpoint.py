@@ -12,7 +12,7 @@ from engine.media.latching import Latch, Trust
 from engine.media.packets import is_expected_rtp, packet_kind
 from engine.media.profiles import Local, Profile, Remote, Setup, answer_setup, our_part
 from engine.media.rules import Dtls, MediaPacket, Port, Sdes, Security, SendMedia
-from engine.media.sdp.attributes import SUITES, Crypto, Direction
+from engine.media.sdp.attributes import SUITES, Crypto, Direction, IceNames
 from engine.media.sdp.errors import SdpError
 from engine.media.settings import MediaSettings, Party
 
@@ -99,7 +99,7 @@ class Endpoint:
         if remote.profile.security == "sdes":
             self._sdes = self._keys_for_offer(remote.crypto[0])
         self._part = answer_setup(remote.setup, self._part) if remote.profile.security == "dtls" else None
-        return self._hear(remote, now)
+        return self._hear(remote, now, offered=True)
 
     def hear_answer(self, remote: Remote, now: float) -> str | None:
         """The side answered what it was offered.
@@ -121,27 +121,30 @@ class Endpoint:
         self._part = our_part(remote.setup) if profile.security == "dtls" else None
         mux = profile.rtcp_mux and remote.profile.rtcp_mux  # RFC 5761 §5.1.1: both or none
         self.profile = replace(profile, rtcp_mux=mux, ice=remote.ice is not None)
-        return self._hear(remote, now)
+        return self._hear(remote, now, offered=False)
 
-    def _hear(self, remote: Remote, now: float) -> str | None:
+    def _hear(self, remote: Remote, now: float, *, offered: bool) -> str | None:
         before, self.remote = self.remote, remote
         if remote.ice is not None:
             restarted = before is not None and before.ice is not None and before.ice != remote.ice
             if self._ice is None:
                 self._begin_ice()
             if self._ice is not None:
-                self._meet_ice(self._ice, remote, restarted, now)
+                # Who answers with new names is met by the ones that it was just told of.
+                names = new_names(self._random) if restarted and offered else self._ice[0].local
+                self._meet_ice(self._ice, remote, names if restarted else None, now)
             return None
         self._ice = None
         host = self.party.signalling_host
         self._latches[1].negotiated(remote.rtcp, host)
         return self._latches[0].negotiated(remote.address, host)
 
-    def _meet_ice(self, agents: tuple[IceAgent, IceAgent], remote: Remote, restarted: bool, now: float) -> None:
-        names = new_names(self._random) if restarted else agents[0].local
+    def _meet_ice(
+        self, agents: tuple[IceAgent, IceAgent], remote: Remote, restart: IceNames | None, now: float
+    ) -> None:
         for component, agent in enumerate(agents, start=1):
-            if restarted:
-                agent.restart(names, remote.ice)
+            if restart is not None:
+                agent.restart(restart, remote.ice)
             agent.remote = remote.ice
             if remote.ice_lite:
                 agent.take_candidates(remote.candidates, component, now)

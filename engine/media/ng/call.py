@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from engine.media.codecs import read_codecs, to_offer, write_codecs
 from engine.media.conversation import Conversation, nothing_left
@@ -29,10 +29,6 @@ from engine.sip.errors import SipError
 Content: TypeAlias = dict[str, Told]
 Write: TypeAlias = Callable[[Description], bytes]
 """Makes what is sent on of rtpengine's description; raises SdpError where that gives not what is needed."""
-
-_ICE: Final = frozenset(
-    b"ice-ufrag ice-pwd ice-options ice-lite candidate remote-candidates end-of-candidates".split()
-)
 
 
 class NgSide(NamedTuple):
@@ -84,7 +80,6 @@ class NgCall:
         self._streams: dict[int, _Stream] = {}
         self._hosts: dict[Side, str] = {}  # where each side was told that we are
         self.offered: Content | None = None  # what rtpengine was last asked of an offer
-        self.moving = False  # the next offer is the first that another rtpengine hears of this call
 
     def described(self, carrier: Carrier, tag: str, text: bytes) -> Question | Known:
         """A message carries a description. ``tag`` is the callee's, "" where the message has none yet.
@@ -204,8 +199,6 @@ class NgCall:
                 out.media[index].reject()
         if nothing_left(description, offers):
             raise refusal or SdpError("no stream offered", 488)
-        if self.moving:
-            _without_ice(asked)
         shape = self._shape(other, offers)
         interfaces = (self._sides[side].interface, self._sides[other].interface)
         content = commands.offer(self.name, side, bytes(asked), shape, interfaces)
@@ -218,16 +211,7 @@ class NgCall:
                 stream.profiles[other] = profile
                 stream.offer = offer
                 mid = stream.mids.setdefault(other, b"%d" % index) if profile.named else None
-                local = _take(
-                    out,
-                    given,
-                    index,
-                    profile,
-                    offer.remote.direction,
-                    mid,
-                    offer.remote.profile,
-                    needs_ice=profile.ice,
-                )
+                local = _take(out, given, index, profile, offer.remote.direction, mid, offer.remote.profile)
                 told.append(local)
             for index, stream in self._streams.items():
                 if index not in offers:
@@ -290,22 +274,11 @@ class NgCall:
                 profiles = self._streams[index].profiles
                 profile = profiles[other] = offer.remote.profile
                 mid = offer.remote.mid if profile.named else None
-                local = _take(
-                    out,
-                    given,
-                    index,
-                    profile,
-                    remote.direction,
-                    mid,
-                    remote.profile,
-                    needs_ice=profile.ice and not self.moving,
-                )
+                local = _take(out, given, index, profile, remote.direction, mid, remote.profile)
                 # RFC 5761 §5.1.1: multiplexed by both or by none
                 mux = profiles[side].rtcp_mux and remote.profile.rtcp_mux
                 profiles[side] = replace(profiles[side], rtcp_mux=mux, ice=remote.ice is not None)
                 told.append(local)
-            if final:
-                self.moving = False
             feedback = any(both_know_feedback(remote.profile, told[0].profile) for _, remote in agreed.values())
             return self._finished(other, out, told, feedback)
 
@@ -325,8 +298,6 @@ def _take(
     direction: Direction,
     mid: bytes | None,
     origin: Profile,
-    *,
-    needs_ice: bool,
 ) -> Local:
     """Write one stream with what rtpengine gives of it.
 
@@ -339,7 +310,7 @@ def _take(
         raise SdpError("rtpengine leaves a stream out", 500)
     section, place = given.media[index], out.media[index]
     remote = read_remote(given, section)
-    if remote.address is None or remote.profile.security != profile.security or (needs_ice and not remote.ice):
+    if remote.address is None or remote.profile.security != profile.security or (profile.ice and not remote.ice):
         raise SdpError("rtpengine gives another kind of stream than asked for", 500)
     if section.media.kind == b"audio":
         write_codecs(place, read_codecs(section))
@@ -359,9 +330,3 @@ def _take(
     )
     write_local(place, local, origin)
     return local
-
-
-def _without_ice(asked: Description) -> None:
-    """Who offered will be told of new names, and then has new ones itself: its old ones must not be kept."""
-    for section in (asked.session, *asked.media):
-        section.drop(_ICE)

@@ -156,7 +156,6 @@ class NgRelay(Timed):
                 break  # none can serve: look again
             del self._to_renew[media]
             if media.lost:
-                media.call.moving = True
                 if not self.renew(media, now):
                     self._to_renew[media] = None  # its dialog doesn't stand yet
                 break

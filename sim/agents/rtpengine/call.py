@@ -80,10 +80,7 @@ class ModelledCall:
         self._number += 1
         self._answered = False
         self._open = "caller" if text(order, b"from-tag") == self._offerer else "callee"
-        speaks_ice = self._ask_for(order) == "browser"
-        for side, _, end in self._call.ends():
-            if side != self._open and end.profile is not None and speaks_ice and not end.profile.ice:
-                end.profile = None  # ICE=force offers it anew to a side that spoke without
+        self._ask_for(order)
         return self._described(Carrier(self._open, "INVITE", self._number), text(order, b"sdp"), now)
 
     def _ask_for(self, order: Mapping[bytes, Value]) -> Kind:

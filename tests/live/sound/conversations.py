@@ -17,32 +17,27 @@ NODE_HZ = 500.0
 
 async def talk(stage: Stage, caller: Phone, callee: Phone) -> None:
     """They hear each other; the callee hangs up."""
-    await _set_up(stage, caller, callee)
-    await _both_hear(caller, callee)
-    await _end(stage, callee, caller, callee)
+    await set_up(stage, caller, callee)
+    await both_hear(caller, callee)
+    await end(stage, callee, caller)
 
 
 async def hold(stage: Stage, caller: Phone, callee: Phone) -> None:
     """The caller holds, and is sent nothing any more, or sends nothing; it resumes; so does the callee then."""
-    await _set_up(stage, caller, callee)
-    await _both_hear(caller, callee)
-    for one, other in ((caller, callee), (callee, caller)):
-        listener, speaker = (other, one) if one.deaf_after_hold else (one, other)
-        one.order("hold")
-        await _hears(listener, speaker, lambda share: share < GONE)
-        one.order("resume")
-        await _hears(listener, speaker, lambda share: share > FOUND)
-    await _end(stage, caller, caller, callee)
+    await set_up(stage, caller, callee)
+    await both_hear(caller, callee)
+    await held(caller, callee)
+    await end(stage, caller, callee)
 
 
 async def renew(stage: Stage, caller: Phone, callee: Phone) -> None:
     """The caller, a browser, sends a re-INVITE; they hear each other still."""
-    await _set_up(stage, caller, callee)
-    await _both_hear(caller, callee)
+    await set_up(stage, caller, callee)
+    await both_hear(caller, callee)
     caller.order("renew")
     await until(lambda: caller.happened("renewed"), SAID_S)
-    await _both_hear(caller, callee)
-    await _end(stage, caller, caller, callee)
+    await both_hear(caller, callee)
+    await end(stage, caller, callee)
 
 
 async def cancel(stage: Stage, caller: Phone, callee: Phone) -> None:
@@ -89,14 +84,14 @@ def _begin(stage: Stage, caller: Phone, callee: Phone) -> None:
     caller.order("call", f"sip:{callee.user}@{stage.host}")
 
 
-async def _set_up(stage: Stage, caller: Phone, callee: Phone) -> None:
+async def set_up(stage: Stage, caller: Phone, callee: Phone) -> None:
     _begin(stage, caller, callee)
     await until(lambda: callee.happened("incoming"), SAID_S)
     callee.order("answer")
     await until(lambda: caller.happened("confirmed") and callee.happened("confirmed"), SAID_S)
 
 
-async def _both_hear(caller: Phone, callee: Phone) -> None:
+async def both_hear(caller: Phone, callee: Phone) -> None:
     try:
         await until(lambda: caller.heard(callee.hz) > FOUND and callee.heard(caller.hz) > FOUND, SAID_S)
     except AssertionError:
@@ -119,9 +114,20 @@ async def clear(stage: Stage, *phones: Phone) -> None:
             await until(lambda: _over(phone), SAID_S)  # noqa: B023  # it is awaited here
 
 
-async def _end(stage: Stage, by: Phone, caller: Phone, callee: Phone) -> None:
+async def held(caller: Phone, callee: Phone) -> None:
+    """Each holds in turn, and resumes."""
+    for one, other in ((caller, callee), (callee, caller)):
+        listener, speaker = (other, one) if one.deaf_after_hold else (one, other)
+        one.order("hold")
+        await _hears(listener, speaker, lambda share: share < GONE)
+        one.order("resume")
+        await _hears(listener, speaker, lambda share: share > FOUND)
+
+
+async def end(stage: Stage, by: Phone, other: Phone) -> None:
+    """One hangs up."""
     by.order("hangup")
-    await until(lambda: _over(caller) and _over(callee), SAID_S)
+    await until(lambda: _over(by) and _over(other), SAID_S)
 
 
 def _over(phone: Phone) -> bool:

@@ -11,8 +11,7 @@ from contextlib import suppress
 import numpy as np
 
 from engine.boundary import Address
-from engine.media.profiles import read_remote
-from engine.media.sdp import SdpError, parse
+from tests.live.sound.descriptions import address_of
 from tests.live.sound.tones import PACKET, Samples, from_pcmu, share, to_pcmu, tone
 
 _HEARD_S = 1.0
@@ -95,7 +94,7 @@ class NodeSound:
 
     def said(self, call_id: bytes, body: bytes) -> None:
         """The node sends a description: it listens there from now on."""
-        address = _address(body)
+        address = address_of(body)
         if call_id in self.legs or address is None:
             return
         leg = self.legs[call_id] = NodeLeg(self._host, address[1], None if self.joins else self.hz)
@@ -106,7 +105,7 @@ class NodeSound:
 
     def heard(self, call_id: bytes, body: bytes) -> None:
         """The node is sent one."""
-        address = _address(body)
+        address = address_of(body)
         if call_id in self.legs:
             self.legs[call_id].remote = address
         elif address is not None:
@@ -117,11 +116,3 @@ class NodeSound:
             leg.close()
         self.legs.clear()
         self._offers.clear()
-
-
-def _address(body: bytes) -> Address | None:
-    try:
-        description = parse(body)
-        return read_remote(description, description.media[0]).address
-    except (SdpError, IndexError):
-        return None

@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from engine.boundary import AgentOrder, Datagram, Effect, Input, Interface, Machine, Note, Send
+from engine.edge import Edge
 from engine.live import LiveHost
 from lab.certificates import make_certificate
 from lab.rehearsal.addresses import onto_loopback
 from sim.agents.notes import BindingStored
 from sim.build import parts
 from sim.host import Birth
+from tests.live.sound.crowd import Beacons, Mirror
+from tests.live.sound.descriptions import described
 from tests.live.sound.node_sound import NodeSound
 from topologies import parse
 
 PASSWORD = "1234"
 NODE = "FS1"
+MEDIA_PORT = 40_000  # of modelled phones
 INTERFACES = {"udp": "agents", "ws": "web", "wss": "secure"}
 
 # Opus stays outside, so that the node's two legs have one codec: it joins them without transcoding.
@@ -38,14 +41,15 @@ edges:
 nodes:
   FS1: {host: 127.0.1.1, interface: inside, resources: pstn=100, model: {auth: false}}
 clients:
-  client: {host: 127.0.2.1}
+  client: {host: 127.0.2.1, kind: softphone, users: {first: CROWD, last: CROWD}, answer_delay_s: 0, ring_delay_s: 0}
 """
+CROWD = "1019"  # the user that is called in many calls at once
 
 
 class Ear:
     """The node, whose descriptions are listened to."""
 
-    def __init__(self, machine: Machine, sound: NodeSound) -> None:
+    def __init__(self, machine: Machine, sound: Sound) -> None:
         self._machine = machine
         self._sound = sound
         self.deadline = machine.deadline
@@ -54,7 +58,7 @@ class Ear:
         return self._said(self._machine.start(now))
 
     def receive(self, event: Input, now: float) -> Sequence[Effect]:
-        if isinstance(event, Datagram) and (found := _described(event.data)):
+        if isinstance(event, Datagram) and (found := described(event.data)):
             self._sound.heard(*found)
         return self._said(self._machine.receive(event, now))
 
@@ -63,23 +67,26 @@ class Ear:
 
     def _said(self, effects: Sequence[Effect]) -> Sequence[Effect]:
         for effect in effects:
-            if isinstance(effect, Send) and (found := _described(effect.data)):
+            if isinstance(effect, Send) and (found := described(effect.data)):
                 self._sound.said(*found)
         return effects
 
 
-def _described(message: bytes) -> tuple[bytes, bytes] | None:
-    """Call-ID and description of a message that has one."""
-    head, _, body = message.partition(b"\r\n\r\n")
-    call_id = re.search(rb"\r\nCall-ID: ([^\r]+)", head)
-    return (call_id[1], body) if body.startswith(b"v=0") and call_id else None
+class Sound(Protocol):
+    """What is told of the node's descriptions."""
+
+    def said(self, call_id: bytes, body: bytes) -> None: ...
+
+    def heard(self, call_id: bytes, body: bytes) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Stage:
-    """Edge and node, their Notes, and the node's sound."""
+    """Edge and node, their Notes, and the node's sound; ``crowd``: beacons in its place, and a modelled phone."""
 
-    def __init__(self, folder: Path, relay: Any) -> None:
-        text = TOPOLOGY.replace("RELAY", json.dumps(relay)).encode()
+    def __init__(self, folder: Path, relay: Any, *, crowd: bool = False) -> None:
+        text = TOPOLOGY.replace("RELAY", json.dumps(relay)).replace("CROWD", CROWD).encode()
         topology = onto_loopback(parse(text), private=True)
         edge = topology.edges["edge"].interfaces
         self.host = edge["agents"].host
@@ -87,14 +94,20 @@ class Stage:
         self.client_host = topology.clients["client"].host
         self.files = make_certificate(folder / "tls", [self.host])
         self.sound = NodeSound(topology.nodes[NODE].host)
+        self.beacons = Beacons(topology.nodes[NODE].host)
+        self._mirror: Mirror | None = None
         self.notes: dict[str, list[Note]] = {}
         self._hosts: dict[str, LiveHost] = {}
+        self.edge: Edge
         for part in parts(topology, None):
-            if part.role != "client":
-                machine = part.make(Birth(0, False), Random())
-                self._host(
-                    part.place, Ear(machine, self.sound) if part.role == "node" else machine, part.interfaces
-                )
+            if part.role == "client" and not crowd:
+                continue
+            machine = part.make(Birth(0, False), Random())
+            if isinstance(machine, Edge):
+                self.edge = machine
+            elif part.role == "node":
+                machine = Ear(machine, self.beacons if crowd else self.sound)
+            self._host(part.place, machine, part.interfaces)
 
     def _host(self, place: str, machine: Machine, interfaces: Sequence[Interface]) -> None:
         told = self.notes[place] = []
@@ -103,21 +116,30 @@ class Stage:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, relay: Any) -> AsyncIterator[Stage]:
-        """Start node and edge, and end them."""
-        self = cls(folder, relay)
+    async def open(cls, folder: Path, relay: Any, *, crowd: bool = False) -> AsyncIterator[Stage]:
+        """Start all, and end them."""
+        self = cls(folder, relay, crowd=crowd)
         try:
+            if crowd:
+                self._mirror = Mirror((self.client_host, MEDIA_PORT))
             for host in self._hosts.values():
                 await host.start()
             yield self
         finally:
             self.sound.close()
+            self.beacons.close()
+            if self._mirror is not None:
+                self._mirror.close()
             for host in self._hosts.values():
                 host.kill()
 
     def call(self, user: str) -> None:
         """Have the node call a registered user."""
         self._hosts[NODE].deliver(AgentOrder("originate", f"user/{user} &echo"))
+
+    def hang_up(self) -> None:
+        """Have the node end all its calls."""
+        self._hosts[NODE].deliver(AgentOrder("shutdown"))
 
     def registered(self, user: str) -> bool:
         """Whether the node knows where this user is."""

@@ -10,8 +10,10 @@ from typing import Protocol
 
 from engine.boundary import Address, Datagram, Effect, Flow, Interface, Note, Send
 from engine.config import MediaInterface, RelayConfig
+from engine.media.ng import commands
 from engine.media.ng.relay import NgMedia, NgRelay
 from engine.media.ng.settings import NgConfig, NgServerConfig
+from engine.media.ng.wire import write_message
 from engine.media.offer_answer import Carrier
 from engine.media.profiles import Kind
 from engine.media.relay import Outcome, Passage, Peer
@@ -179,6 +181,11 @@ class Call:
     def ended(self, text: str, tag: str = "callee") -> None:
         self.media.ended(carrier(text), tag, self.world.now)
         self.world.settle()
+
+    def release_at_server(self) -> None:
+        """Its server forgets the call."""
+        for server in self.world.servers.values():
+            server(write_message(b"%032x" % next(_seeds), commands.delete(self.media.call.name)), self.world.now)
 
     def release(self) -> None:
         self.media.release(self.world.now)

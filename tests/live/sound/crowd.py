@@ -1,0 +1,102 @@
+"""Many calls at once between the modelled node and one modelled phone: each has a beacon of its own, which the
+phone sends back, so that both ways of every call are proven by content."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from contextlib import suppress
+
+from engine.boundary import Address
+from tests.live.sound.descriptions import address_of
+
+_EVERY_S = 0.05
+
+
+class Beacon:
+    """The node's end of one call."""
+
+    def __init__(self, number: int, host: str, port: int) -> None:
+        self.remote: Address | None = None
+        self.back_at = 0.0  # when it last came back
+        self._payload = b"call %6d" % number * 14
+        self._loop = asyncio.get_running_loop()
+        self._socket = _bound(host, port)
+        self._loop.add_reader(self._socket, self._receive)
+        self._sending = self._loop.create_task(self._send())
+
+    def _receive(self) -> None:
+        with suppress(OSError):
+            while True:
+                if self._socket.recv(2_048)[12:] == self._payload:
+                    self.back_at = self._loop.time()
+
+    async def _send(self) -> None:
+        number = 0
+        while True:
+            number += 1
+            if self.remote is not None:
+                header = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 400, 0xBEAC)
+                with suppress(OSError):
+                    self._socket.sendto(header + self._payload, self.remote)
+            await asyncio.sleep(_EVERY_S)
+
+    def close(self) -> None:
+        self._sending.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+
+class Beacons:
+    """All calls of the node, by Call-ID."""
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self.calls: dict[bytes, Beacon] = {}
+        self._offers: dict[bytes, Address] = {}
+
+    def said(self, call_id: bytes, body: bytes) -> None:
+        """The node sends a description."""
+        address = address_of(body)
+        if call_id not in self.calls and address is not None:
+            self.calls[call_id] = Beacon(len(self.calls), self._host, address[1])
+
+    def heard(self, call_id: bytes, body: bytes) -> None:
+        """The node is sent one."""
+        if call_id in self.calls:
+            self.calls[call_id].remote = address_of(body)
+
+    def back_since(self, when: float) -> int:
+        """How many calls have had their beacon back since then."""
+        return sum(beacon.back_at > when for beacon in self.calls.values())
+
+    def close(self) -> None:
+        for beacon in self.calls.values():
+            beacon.close()
+        self.calls.clear()
+
+
+class Mirror:
+    """The phone's socket: sends back what comes."""
+
+    def __init__(self, address: Address) -> None:
+        self._socket = _bound(*address)
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(self._socket, self._receive)
+
+    def _receive(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._socket.sendto(*self._socket.recvfrom(2_048))
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    bound.bind((host, port))
+    bound.setblocking(False)
+    return bound
