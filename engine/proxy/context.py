@@ -196,11 +196,8 @@ class ResponseContext(Timed):
         )
         if core.tells_details:
             name = choice.node.name if choice.node is not None else ""
-            core.out.append(
-                DecisionTaken(
-                    self.call_id, core.policy_name, group, resource, name, choice.why, choice.passed_over
-                )
-            )
+            why, over = choice.why, choice.passed_over
+            core.out.append(DecisionTaken(self.call_id, core.policy_name, group, resource, name, why, over))
         return choice.node
 
     def reject(self, status: int, reason: bytes, lines: tuple[bytes, ...]) -> None:

@@ -41,7 +41,8 @@ edges:
 nodes:
   FS1: {host: 127.0.1.1, interface: inside, resources: pstn=100, model: {auth: false}}
 clients:
-  client: {host: 127.0.2.1, kind: softphone, users: {first: CROWD, last: CROWD}, answer_delay_s: 0, ring_delay_s: 0}
+  client:
+    {host: 127.0.2.1, kind: softphone, users: {first: CROWD, last: CROWD}, answer_delay_s: 0, ring_delay_s: 0}
 """
 CROWD = "1019"  # the user that is called in many calls at once
 
