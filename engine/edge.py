@@ -16,7 +16,6 @@ from engine.boundary import (
     Effect,
     Flow,
     Input,
-    Interface,
     Level,
     Loaded,
     NodeOrder,
@@ -29,14 +28,14 @@ from engine.boundary import (
     StreamOpened,
     Unreachable,
 )
-from engine.config import EdgeConfig, NodeConfig, PassiveConfig, RelayConfig
+from engine.changes import changes
+from engine.config import EdgeConfig, NodeConfig, PassiveConfig
 from engine.dialogs import DialogTable
 from engine.events import NodeEvents
 from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.media.builtin import BuiltinRelay
 from engine.media.ng.relay import NgRelay
-from engine.media.ng.settings import NgConfig
 from engine.media.relay import JoinedMedia, Relay
 from engine.media.rules import DtlsEnded, MediaPacket, MediaStats, PortsFailed
 from engine.nodes import Node, NodeSnapshot, Pool
@@ -373,7 +372,7 @@ class Edge:
         (``needs_restart``).
         """
         config, policy = settings
-        changes = _changes(self.config, config)
+        differences = changes(self.config, config)
         before = {node.name: node for node in self._pool}
         self.config = self._core.config = config
         self._streams.reconfigure(config)
@@ -394,7 +393,7 @@ class Edge:
         self.events.reconfigure(config, now)
         if self.rtpengines is not None and config.relay is not None:
             self.rtpengines.reconfigure(config.relay, now)
-        self._out.append(Reconfigured(config.name, changes))
+        self._out.append(Reconfigured(config.name, differences))
 
     @property
     def idle(self) -> bool:
@@ -446,51 +445,3 @@ def _passive(settings: EdgeSettings) -> PassiveConfig:
     return replace(
         settings.config.passive, enabled=settings.config.passive.enabled and settings.policy.honours_health
     )
-
-
-def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
-    """What of new settings cannot be taken over by a running edge, in words; "" where all can."""
-    for name in (
-        "name",
-        "timers",
-        "domains",
-        "dialog_lifetime_s",
-        "store",
-        "api",
-        "health",
-        "call_records",
-        "homer",
-    ):
-        if getattr(before, name) != getattr(after, name):
-            return f"{name} changed, which takes a restart"
-    if _but_servers(before.relay) != _but_servers(after.relay):
-        return "relay changed, which takes a restart"
-    if _addresses(before) != _addresses(after):
-        return "interfaces changed, which takes a restart"
-    if before.registrar.secret != after.registrar.secret:
-        return "the registrar's secret changed, which takes a restart"
-    return ""
-
-
-def _addresses(config: EdgeConfig) -> tuple[Interface, ...]:
-    """The interfaces without what the host takes over as it runs: certificates and origins."""
-    return tuple(replace(each, tls=None, origins=()) for each in config.host_interfaces)
-
-
-def _but_servers(relay: RelayConfig | None) -> RelayConfig | None:
-    """A relay without what may change as it runs: which rtpengines there are, and how patient we are with them."""
-    return replace(relay, rtpengine=NgConfig()) if relay is not None and relay.rtpengine is not None else relay
-
-
-def _changes(before: EdgeConfig, after: EdgeConfig) -> tuple[str, ...]:
-    old = {node.name: node for node in before.nodes}
-    new = {node.name: node for node in after.nodes}
-    changes = [f"node {name} removed" for name in old if name not in new]
-    changes += [f"node {name} added" for name in new if name not in old]
-    changes += [f"node {name} changed" for name in new if name in old and old[name] != new[name]]
-    changes += [
-        f"{name} changed"
-        for name in ("policy", "probe", "passive", "limits", "registrar", "streams", "keep_alive", "relay")
-        if getattr(before, name) != getattr(after, name)
-    ]
-    return tuple(changes)

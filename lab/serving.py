@@ -13,8 +13,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from engine.boundary import Interface, Level, Machine, Note, Reconfigure
+from engine.changes import needs_restart
 from engine.config import ApiConfig, EdgeConfig, HealthConfig, HomerConfig
-from engine.edge import Edge, EdgeSettings, needs_restart
+from engine.edge import Edge, EdgeSettings
 from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.records import CsvSink, Sink, SqlSink

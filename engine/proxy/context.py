@@ -367,9 +367,8 @@ class ResponseContext(Timed):
         name = node.name if node is not None else ""
         if self.by_policy and core.tells_calls:
             setup_s = now - self._started_at
-            core.out.append(
-                told.answered(self.request, self.call_id, name, response.status, self._attempts, setup_s)
-            )
+            note = told.answered(self.request, self.call_id, name, response.status, self._attempts, setup_s)
+            core.out.append(note)
         self._cancel_others(branch, now)
         self._advance(Answer(response.status, name), now)
         self._end(now)
@@ -474,10 +473,9 @@ class ResponseContext(Timed):
 
     def _told(self, status: int, reason: bytes) -> None:
         if self.by_policy:
-            elapsed_s = self._now - self._started_at
-            self.core.out.append(
-                told.failed(self.request, self.call_id, self._last_node, status, reason, self._attempts, elapsed_s)
-            )
+            took_s = self._now - self._started_at
+            note = told.failed(self.request, self.call_id, self._last_node, status, reason, self._attempts, took_s)
+            self.core.out.append(note)
 
     def _end(self, now: float) -> None:
         """Everything is said; let go of what only the way here needed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 import topologies
+from engine.changes import needs_restart
 from engine.config import EdgeConfig
-from engine.edge import needs_restart
 
 EDGE = """\
 edges:
