@@ -9,11 +9,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from random import Random
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pylibsrtp import Policy, Session
 from rich.console import Console
@@ -32,14 +33,19 @@ from benchmarks.processes import (
     wait_until,
 )
 from benchmarks.report import say
-from benchmarks.rtpengine import Rtpengine
+from benchmarks.rtpengine import Rtpengine, Secured, calling, keyed, plain
+from engine.live.relay.chain import Chain
+from engine.media.sdp.attributes import Fingerprint
+
+Far: TypeAlias = Literal["rtp", "srtp", "dtls", "opus"]
 
 RELAY_NEAR, RELAY_FAR, LOAD_NEAR, LOAD_FAR = "127.92.0.1", "127.92.0.2", "127.92.1.1", "127.92.1.2"
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 KEYS = ["11" * 30, "22" * 30]  # the callees' and ours: one for all calls, so that all send the same packets
-PAYLOAD_BYTES = 160
+OPUS = 96
 PACKETS_PER_S = 50  # of a stream, where a rate does not say otherwise
 WARM_S = 2
+SIDES: Mapping[Far, str] = {"rtp": "RTP ↔ RTP", "srtp": "RTP ↔ SRTP", "dtls": "RTP ↔ DTLS", "opus": "PCMU ↔ Opus"}
 UNSEEN_WIDTH = 150
 
 
@@ -61,20 +67,12 @@ class Run:
 
     calls: int
     rate: int
-    srtp: bool
+    far: Far = "rtp"  # how callees come
+    fingerprint: Fingerprint | None = None  # of those that come by DTLS
 
     @property
     def interval_us(self) -> int:
         return round(1e6 * 2 * self.calls / self.rate)
-
-
-class Relay(Protocol):
-    """One of those that are measured."""
-
-    name: str
-
-    def start(self, run: Run, folder: Path) -> Iterator[tuple[Program, list[tuple[int, int]], float]]:
-        """Run it with the calls set up: its ports of each call, and its memory before them."""
 
 
 class Peer:
@@ -88,9 +86,14 @@ class Peer:
         with engine.program as program:
             engine.wait_until_up()
             before = program.memory_bytes()
-            keys = KEYS if run.srtp else []
+            protocol = "RTP/AVP"
+            secured: Secured = plain
+            if run.far == "srtp":
+                protocol, secured = "RTP/SAVP", keyed(SUITE, bytes.fromhex(KEYS[0]))
+            elif run.far == "dtls" and run.fingerprint is not None:
+                protocol, secured = "UDP/TLS/RTP/SAVP", calling(bytes(run.fingerprint).decode())
             ports = [
-                engine.set_up(f"call-{number}", caller(number), callee(number), SUITE, keys)
+                engine.set_up(caller(number), callee(number), protocol, secured, opus=run.far == "opus")
                 for number in range(run.calls)
             ]
             yield program, ports, before
@@ -110,7 +113,7 @@ class Ours:
     @contextmanager
     def started(self, run: Run, folder: Path) -> Iterator[tuple[Program, list[tuple[int, int]], float]]:
         ports = [(10_000 + 2 * number, 10_000 + 2 * number) for number in range(run.calls)]
-        with self._with_calls(Run(0, 1, False), [], folder) as program:
+        with self._with_calls(Run(0, 1), [], folder) as program:
             before = program.memory_bytes()
         with self._with_calls(run, ports, folder) as program:
             yield program, ports, before
@@ -126,7 +129,9 @@ class Ours:
             "near": RELAY_NEAR,
             "far": RELAY_FAR,
             "suite": SUITE,
-            "keys": KEYS if run.srtp else [],
+            "keys": KEYS if run.far == "srtp" else [],
+            "opus": run.far == "opus",
+            "fingerprint": "" if run.fingerprint is None else run.fingerprint.digest.hex(),
             "settings": self._settings,
             "calls": calls,
         }
@@ -169,18 +174,33 @@ def build_load(folder: Path) -> Path:
 
 
 def write_packets(path: Path, run: Run, seconds: float) -> None:
-    """Both streams; the callees' secured where that is asked for."""
+    """Both streams, the same for all calls."""
     count = int(seconds * 1e6 / run.interval_us) + 2
-    session = Session(Policy(bytes.fromhex(KEYS[0]), Policy.SSRC_ANY_OUTBOUND)) if run.srtp else None
+    session = Session(Policy(bytes.fromhex(KEYS[0]), Policy.SSRC_ANY_OUTBOUND))
+    callers = (rtp(number, 1, 0, 160, b"\xd5" * 160) for number in range(count))
+    if run.far == "opus":
+        speech = opus_speech()
+        callees = (rtp(number, 2, OPUS, 960, speech[number % len(speech)]) for number in range(count))
+    else:
+        callees = (rtp(number, 2, 0, 160, b"\xd5" * 160) for number in range(count))
+        if run.far == "srtp":
+            callees = (session.protect(packet) for packet in callees)
     with path.open("wb") as file:
         file.write(count.to_bytes(4, sys.byteorder) * 2)
-        for ssrc in (1, 2):
-            for number in range(count):
-                head = b"\x80\x00" + (number & 0xFFFF).to_bytes(2) + (160 * number).to_bytes(4)
-                packet = head + ssrc.to_bytes(4) + b"\xd5" * PAYLOAD_BYTES
-                if ssrc == 2 and session is not None:
-                    packet = session.protect(packet)
-                file.write(len(packet).to_bytes(2) + packet)
+        for packet in (*callers, *callees):
+            file.write(len(packet).to_bytes(2) + packet)
+
+
+def rtp(number: int, ssrc: int, payload_type: int, step: int, payload: bytes) -> bytes:
+    stamp = (step * number & 0xFFFF_FFFF).to_bytes(4)
+    return bytes((0x80, payload_type)) + (number & 0xFFFF).to_bytes(2) + stamp + ssrc.to_bytes(4) + payload
+
+
+def opus_speech() -> list[bytes]:
+    """Two seconds of something that changes."""
+    chain = Chain(b"pcmu", b"opus", 20)
+    noise = Random(7)
+    return [payload for _ in range(100) for payload in chain.pass_on(noise.randbytes(160))[1]]
 
 
 def measure(relay: Peer | Ours, run: Run, load: Path, seconds: int) -> Figures:
@@ -211,7 +231,8 @@ def measure(relay: Peer | Ours, run: Run, load: Path, seconds: int) -> Figures:
     if late_us > 2_000:
         remarks.append(f"the load was up to {late_us / 1e3:.0f} ms late")
     spent = Cpu(used.used_s - cpu.used_s, used.waited_s - cpu.waited_s)
-    packets = received * took_s / seconds
+    # What was transcoded has other numbers, by which the load does not know it.
+    packets = (sent if run.far == "opus" else received) * took_s / seconds
     return Figures(
         cpu_us=1e6 * spent.used_s / max(packets, 1.0),
         lost=1.0 - received / sent,
@@ -230,7 +251,7 @@ def show(rows: Sequence[tuple[Run, str, Figures]], as_json: bool) -> None:
             {
                 "calls": run.calls,
                 "packets_per_s": run.rate,
-                "srtp": run.srtp,
+                "far": run.far,
                 "relay": name,
                 **figures._asdict(),
                 "ratio": peers[run].cpu_us / figures.cpu_us if run in peers else None,
@@ -251,13 +272,13 @@ def show(rows: Sequence[tuple[Run, str, Figures]], as_json: bool) -> None:
             remark += f"{'; ' if remark else ''}waited {figures.waited:.0%} for its core"
         ratio = f"{peers[run].cpu_us / figures.cpu_us:.2f} x" if run in peers and name != Peer.name else "-"
         table.add_row(
-            f"{name}, {'RTP ↔ SRTP' if run.srtp else 'RTP ↔ RTP'}",
+            f"{name}, {SIDES[run.far]}",
             f"{run.calls:,}",
             f"{run.rate:,}",
             f"{figures.cpu_us:.2f}",
             ratio,
-            f"{figures.lost:.3%}",
-            f"{figures.p50_us:,.0f} / {figures.p99_us:,.0f}",
+            "-" if run.far == "opus" else f"{figures.lost:.3%}",
+            "-" if run.far == "opus" else f"{figures.p50_us:,.0f} / {figures.p99_us:,.0f}",
             f"{figures.memory_kb:.1f}",
             remark,
         )
@@ -270,6 +291,7 @@ def main() -> None:
     parser.add_argument("--rates", default="", help="packets/s of 250 calls, beyond what calls make")
     parser.add_argument("--only", choices=["rtpengine", "siptwin", "portable"], help="measure this one alone")
     parser.add_argument("--portable", action="store_true", help="measure the loop in Python as well")
+    parser.add_argument("--transcoded", type=int, default=20, help="calls of PCMU with Opus; 0: none")
     parser.add_argument("--plain", action="store_true", help="leave SRTP out")
     parser.add_argument("--seconds", type=int, default=5, help="of each run")
     parser.add_argument("--gather", type=float, default=0.0005, help="pause after a turn in seconds, as gather_s")
@@ -277,14 +299,12 @@ def main() -> None:
     parser.add_argument("--python", type=interpreter, default=sys.executable, help="interpreter that has siptwin")
     options = parser.parse_args()
     sizes = [int(word) for word in options.calls.split(",") if word]
-    runs = [
-        run
-        for srtp in ([False] if options.plain else [False, True])
-        for run in [
-            *(Run(calls, calls * 2 * PACKETS_PER_S, srtp) for calls in sizes),
-            *(Run(250, int(word), srtp) for word in options.rates.split(",") if word),
-        ]
-    ]
+    rates = [int(word) for word in options.rates.split(",") if word]
+    fars: list[Far] = ["rtp"] if options.plain else ["rtp", "srtp"]
+    runs = [Run(calls, calls * 2 * PACKETS_PER_S, far) for far in fars for calls in sizes]
+    runs += [Run(250, rate, far) for far in fars for rate in rates]
+    if options.transcoded:
+        runs.append(Run(options.transcoded, options.transcoded * 2 * PACKETS_PER_S, "opus"))
     relays: list[Peer | Ours] = []
     if options.only in (None, "rtpengine") and shutil.which("rtpengine"):
         relays.append(Peer())
@@ -297,7 +317,7 @@ def main() -> None:
         load = build_load(Path(name))
         for run in runs:
             for relay in relays:
-                say(f"{relay.name}: {run.calls} calls, {run.rate:,} packets/s{', SRTP' if run.srtp else ''}")
+                say(f"{relay.name}: {run.calls} calls, {run.rate:,} packets/s, {SIDES[run.far]}")
                 rows.append((run, relay.name, measure(relay, run, load, options.seconds)))
     show(rows, options.json)
 

@@ -25,6 +25,7 @@
 #define KEPT 4096            /* send times kept of a socket: it must not take longer round */
 #define BUCKETS 2000000      /* of delays, 1 us each */
 #define DROPS_AT 8
+#define REST_NS 60000        /* each millisecond: who never sleeps is made to by schedulers, for longer */
 
 typedef struct { uint8_t *data; uint16_t length; } packet;
 typedef struct { packet *packets; size_t count; } stream;
@@ -167,6 +168,8 @@ int main(int argc, char **argv) {
     int64_t begin = now_ns() + 10000000, since = begin + warm, end = since + measured, latest = 0;
     uint64_t sent = 0, index = 0, lost_before = 0, lost = 0;
     bool measuring = false;
+    int64_t rested = begin;
+    struct timespec rest = {0, REST_NS};
     struct epoll_event ready[256];
     for (;;) {
         int64_t now = now_ns();
@@ -197,6 +200,10 @@ int main(int argc, char **argv) {
             } else
                 one->sent_at[(packet->data[2] << 8 | packet->data[3]) % KEPT] = 0;
             send(one->fd, packet->data, packet->length, MSG_DONTWAIT);
+        }
+        if (now - rested > 1000000) {
+            nanosleep(&rest, NULL);
+            rested = now;
         }
         int found = epoll_wait(epoll, ready, 256, 0);
         for (int i = 0; i < found; i++)

@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 import socket
 from base64 import b64encode
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from benchmarks.processes import BenchmarkError, Program, require, wait_until
+
+Secured: TypeAlias = Callable[[str], list[str]]
+"""The lines that secure a callee's answer, given its offer."""
 
 Bencoded: TypeAlias = "str | bytes | int | list[Any] | dict[str, Any]"
 
@@ -51,17 +55,10 @@ def _decode(data: bytes, at: int) -> tuple[Any, int]:
     return data[colon + 1 : end], end
 
 
-def sdp(host: str, port: int, protocol: str, *lines: str) -> str:
-    """The description of a phone that speaks PCMU."""
-    text = [
-        "v=0",
-        f"o=- 1 1 IN IP4 {host}",
-        "s=-",
-        f"c=IN IP4 {host}",
-        "t=0 0",
-        f"m=audio {port} {protocol} 0 101",
-    ]
-    text += ["a=rtpmap:0 PCMU/8000", "a=rtpmap:101 telephone-event/8000", "a=sendrecv", *lines]
+def sdp(host: str, port: int, protocol: str, codec: str = "0 PCMU/8000", *lines: str) -> str:
+    """The description of a phone that speaks one codec: its payload type, and what it is mapped to."""
+    text = ["v=0", f"o=- 1 1 IN IP4 {host}", "s=-", f"c=IN IP4 {host}", "t=0 0"]
+    text += [f"m=audio {port} {protocol} {codec.partition(' ')[0]}", f"a=rtpmap:{codec}", "a=sendrecv", *lines]
     return "\r\n".join(text) + "\r\n"
 
 
@@ -70,6 +67,27 @@ def port_of(description: str) -> int:
     if found is None:
         raise BenchmarkError(f"rtpengine answered without a port: {description!r}")
     return int(found[1])
+
+
+def plain(_offered: str) -> list[str]:
+    return []
+
+
+def keyed(suite: str, key: bytes) -> Secured:
+    """An answer that takes the line of a suite, with a key of ours."""
+
+    def lines(offered: str) -> list[str]:
+        tag = re.search(rf"^a=crypto:(\d+) {suite} ", offered, re.MULTILINE)
+        if tag is None:
+            raise BenchmarkError(f"rtpengine does not offer {suite}")
+        return [f"a=crypto:{tag[1]} {suite} inline:{b64encode(key).decode()}"]
+
+    return lines
+
+
+def calling(fingerprint: str) -> Secured:
+    """An answer of the active side of DTLS."""
+    return lambda _offered: [f"a=fingerprint:{fingerprint}", "a=setup:active"]
 
 
 class Rtpengine:
@@ -110,29 +128,32 @@ class Rtpengine:
                 return found
 
     def set_up(
-        self, name: str, caller: tuple[str, int], callee: tuple[str, int], suite: str, keys: list[str]
+        self,
+        caller: tuple[str, int],
+        callee: tuple[str, int],
+        protocol: str,
+        secured: Secured,
+        *,
+        opus: bool,
     ) -> tuple[int, int]:
-        """One call; its ports for caller and callee. The keys are the callee's and ours, the latter not used."""
-        protocol = "RTP/SAVP" if keys else "RTP/AVP"
+        """One call of a plain caller with PCMU; its ports for caller and callee. ``opus``: all the callee has."""
         common: dict[str, Bencoded] = {
-            "call-id": name,
+            "call-id": f"call-{next(self._cookies)}",
             "from-tag": "a",
             "flags": ["trust-address"],
             "replace": ["origin", "session-connection"],
             "ICE": "remove",
         }
-        offer = self.ask(
-            command="offer",
-            sdp=sdp(*caller, "RTP/AVP"),
-            **common,
-            **{"transport-protocol": protocol, "DTLS": "off"},
-        )
+        wanted: dict[str, Bencoded] = {"transport-protocol": protocol}
+        if not protocol.startswith("UDP/TLS/"):
+            wanted["DTLS"] = "off"
+        if opus:
+            wanted["codec"] = {"mask": ["all"], "transcode": ["opus"]}
+        offer = self.ask(command="offer", sdp=sdp(*caller, "RTP/AVP"), **common, **wanted)
         offered = offer["sdp"].decode()
-        lines = []
-        if keys:
-            tag = re.search(rf"^a=crypto:(\d+) {suite} ", offered, re.MULTILINE)
-            if tag is None:
-                raise BenchmarkError(f"rtpengine does not offer {suite}")
-            lines.append(f"a=crypto:{tag[1]} {suite} inline:{b64encode(bytes.fromhex(keys[0])).decode()}")
-        answer = self.ask(command="answer", sdp=sdp(*callee, protocol, *lines), **common, **{"to-tag": "b"})
+        codec = re.search(r"^a=rtpmap:(.*)$", offered.replace("\r", ""), re.MULTILINE)
+        if codec is None or opus != ("opus/" in codec[1]):
+            raise BenchmarkError(f"rtpengine offers another codec: {offered!r}")
+        text = sdp(*callee, protocol, codec[1], *secured(offered))
+        answer = self.ask(command="answer", sdp=text, **common, **{"to-tag": "b"})
         return port_of(answer["sdp"].decode()), port_of(offered)

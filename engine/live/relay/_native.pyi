@@ -9,6 +9,7 @@ class Forwarder:
         self,
         gather_s: float,
         late_s: float,
+        niceness: int,
         most_events: int,
         strangers_per_s: int,
         protect: int,

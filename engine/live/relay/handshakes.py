@@ -19,7 +19,7 @@ Ended: TypeAlias = Callable[[int, Keys | None, str], None]
 
 _LONGEST_WAIT_S: Final = 60.0
 # After so long a hand-shake needs no memory (34 KB): its last flight will not be asked for again.
-_KEPT_S: Final = 30.0
+_KEPT_S: Final = 10.0
 
 
 class _Order(NamedTuple):

@@ -23,6 +23,7 @@ class NativeForwarder:
         self._native = _native.Forwarder(
             settings.gather_s,
             settings.late_s,
+            settings.niceness,
             settings.events,
             settings.stranger_packets_per_s,
             *native_functions(),

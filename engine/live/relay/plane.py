@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -123,6 +124,7 @@ class MediaPlane:
     def start(self) -> None:
         """Begin, in the running event loop."""
         loop = self._loop = asyncio.get_running_loop()
+        _allow_files()
         forwarder = self._forwarder = open_forwarder(self._settings)
         if self._certificate is not None:
             self._handshakes = Handshakes(
@@ -195,17 +197,17 @@ class MediaPlane:
         forwarder = self._running
         host = self._hosts[port.interface]
         pair = (port, port._replace(number=port.number + 1))
-        opened: list[socket.socket] = []
+        numbers: list[int] = []
         try:
-            opened.append(_open(host, port.number))
-            opened.append(_open(host, port.number + 1))
+            for one in pair:
+                with _open(host, one.number) as sock:  # closed here, unless it was taken over
+                    numbers.append(forwarder.add(sock))
         except OSError as error:
-            for sock in opened:
-                sock.close()
+            for number in numbers:
+                forwarder.remove(number)
             self._tell_soon(PortsFailed(port, error.strerror or str(error)))
             return
-        for one, sock in zip(pair, opened, strict=True):
-            number = forwarder.add(sock)
+        for one, number in zip(pair, numbers, strict=True):
             self._ports[one] = _Bound(number)
             self._names[number] = one
         self._buckets[port.number // 2 % _BUCKETS][port] = None
@@ -391,6 +393,13 @@ class MediaPlane:
     def _tell(self, event: MediaInput) -> None:
         if self._loop is not None:
             self._on_input(event)
+
+
+def _allow_files() -> None:
+    """As many open files as we may have: a call takes four, and the usual limit is a thousand."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _open(host: str, number: int) -> socket.socket:

@@ -133,8 +133,10 @@ class PortableForwarder:
     def add(self, sock: socket.socket) -> int:
         with self._lock:
             self._numbers += 1
-            port = self._ports[self._numbers] = _Port(self._numbers, sock, monotonic())
-            self._selector.register(sock, selectors.EVENT_READ, port)
+            ours = socket.socket(fileno=sock.detach())
+            ours.setblocking(False)
+            port = self._ports[self._numbers] = _Port(self._numbers, ours, monotonic())
+            self._selector.register(ours, selectors.EVENT_READ, port)
             return port.number
 
     def remove(self, number: int) -> Counters:

@@ -16,7 +16,9 @@ class PlaneSettings:
     gather_s: float = 0.0005
     # Two turns in a row that took longer mean overload: what queued up meanwhile is dropped but for the newest
     # packet of each port, and counted. Sound that is late by so much is worth less than sound of now.
-    late_s: float = 0.05
+    late_s: float = 0.1
+    # Of the native thread among all threads of the machine, where we may say so: packets don't wait for log lines.
+    niceness: int = -10
     events: int = 4_096  # packets kept for the engine, for hand-shakes and for codecs, each
     stranger_packets_per_s: int = 50  # given to the engine, per port and slot of sources
     handshake_s: float = 30.0  # a peer gets so long

@@ -58,7 +58,7 @@ class SrtpWay:
         self._session = Session(policy)
         self._suite = suite
         self._key = key
-        self._buffer = ffi.new("char[]", _ROOM)
+        self._buffer: Any = None  # of those alone who have Python process their packets
         self._length = ffi.new("int *")
 
     def has(self, suite: bytes, key: bytes) -> bool:
@@ -90,6 +90,8 @@ class SrtpWay:
             self._session.remove_stream(ssrc)
 
     def _process(self, function: Callable[[Any, Any, Any], int], packet: bytes) -> bytes | None:
+        if self._buffer is None:
+            self._buffer = ffi.new("char[]", _ROOM)
         self._length[0] = len(packet)
         ffi.memmove(self._buffer, packet, len(packet))
         if function(self._session._srtp[0], self._buffer, self._length) != lib.srtp_err_status_ok:

@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sched.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,6 +141,7 @@ void *run_loop(void *argument) {
     prepare(batch);
     prctl(PR_SET_NAME, "siptwin-media");
     prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
+    setpriority(PRIO_PROCESS, 0, table->niceness);   /* of this thread alone; it may be refused */
     while (!atomic_load(&table->ended)) {
         int count = epoll_wait(table->epoll_fd, ready, READY, -1);
         double began = now_s();

@@ -349,10 +349,11 @@ static void forwarder_dealloc(forwarder *self) {
 
 static PyObject *forwarder_new(PyTypeObject *type, PyObject *args, PyObject *Py_UNUSED(kwargs)) {
     double gather_s, late_s;
+    int niceness;
     unsigned most_events, strangers_per_s;
     unsigned long long protect, protect_rtcp, unprotect, unprotect_rtcp, forget;
-    if (!PyArg_ParseTuple(args, "ddIIKKKKK:Forwarder", &gather_s, &late_s, &most_events, &strangers_per_s, &protect,
-                          &protect_rtcp, &unprotect, &unprotect_rtcp, &forget))
+    if (!PyArg_ParseTuple(args, "ddiIIKKKKK:Forwarder", &gather_s, &late_s, &niceness, &most_events,
+                          &strangers_per_s, &protect, &protect_rtcp, &unprotect, &unprotect_rtcp, &forget))
         return NULL;
     forwarder *self = (forwarder *)type->tp_alloc(type, 0);
     if (!self)
@@ -360,6 +361,7 @@ static PyObject *forwarder_new(PyTypeObject *type, PyObject *args, PyObject *Py_
     table *table = &self->table;
     table->gather_s = gather_s;
     table->late_s = late_s;
+    table->niceness = niceness;
     table->most_events = most_events;
     table->strangers_per_s = strangers_per_s;
     table->protect = (transform)(uintptr_t)protect;

@@ -106,7 +106,8 @@ static bool unsecure(table *table, port *port, uint8_t *data, int *length, enum 
     return true;
 }
 
-bool send_packet(table *table, port *out, const address *target, uint8_t *data, int length, enum kind kind, double now) {
+bool send_packet(table *table, port *out, const address *target, uint8_t *data, int length, enum kind kind,
+                 double now) {
     if (kind == RTCP)
         rtcp_sent(out, data, length, now);
     if (kind != PLAIN) {

@@ -100,6 +100,7 @@ typedef struct {
 typedef struct {
     /* settings */
     double gather_s, late_s;
+    int niceness;
     unsigned most_events, strangers_per_s;
     transform protect, protect_rtcp, unprotect, unprotect_rtcp;
     forgetter forget;
@@ -132,7 +133,8 @@ void unlock_table(table *table);
 
 /* packet.c */
 void take_packet(table *table, port *from, uint8_t *data, int length, const address *source, double now);
-bool send_packet(table *table, port *out, const address *target, uint8_t *data, int length, enum kind kind, double now);
+bool send_packet(table *table, port *out, const address *target, uint8_t *data, int length, enum kind kind,
+                 double now);
 void reset_way(srtp_way *way, void *context);
 
 /* measures.c */
