@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.facts import Attempt, Call, Event, Facts, NodeState
+from lab.facts import Attempt, Call, Event, Facts, Hearing, NodeState
 from lab.reach import ReachFigures, reach_figures
 
 DELAYED_ABOVE_S = 0.3
@@ -80,6 +80,22 @@ class AbsenceFigures:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundFigures:
+    """What agents heard, node's applications included. ``deaf`` are those who heard nobody in a call.
+
+    ``wait`` is from the moment at which one knew where to listen to the first packet.
+    """
+
+    ears: int
+    deaf: int
+    wait_p99_s: float | None
+    longest_gap_s: float
+    lost: float | None
+    mos_p50: float | None
+    mos_min: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """All figures of a run."""
 
@@ -88,6 +104,7 @@ class Summary:
     nodes: tuple[NodeFigures, ...]
     absences: tuple[AbsenceFigures, ...]
     agents: ReachFigures
+    sound: SoundFigures
 
 
 def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float, until_s: float) -> Summary:
@@ -115,6 +132,7 @@ def summarise(facts: Facts, nodes: Sequence[str], warm_up_s: float, until_s: flo
             for absence in absences(facts.events, nodes)
         ),
         agents=reach_figures(facts.registrations, facts.pings, warm_up_s, until_s),
+        sound=sound_figures([row for row in facts.media if row.began_s >= warm_up_s]),
     )
 
 
@@ -182,6 +200,22 @@ def node_figures(
     return tuple(
         NodeFigures(node, tried[node], failed[node], answered[node], answered[node] / total if total else 0.0)
         for node in nodes
+    )
+
+
+def sound_figures(rows: Sequence[Hearing]) -> SoundFigures:
+    """How agents heard each other; one that several speak to counts once for each."""
+    heard = [row for row in rows if row.speaker]
+    scores = sorted(row.mos for row in heard if row.mos is not None)
+    packets, lost = sum(row.packets for row in heard), sum(row.lost for row in heard)
+    return SoundFigures(
+        ears=len(rows),
+        deaf=len(rows) - len(heard),
+        wait_p99_s=percentile(sorted(row.after_s for row in heard if row.after_s is not None), 0.99),
+        longest_gap_s=max((row.longest_gap_s for row in heard), default=0.0),
+        lost=lost / (packets + lost) if packets else None,
+        mos_p50=percentile(scores, 0.5),
+        mos_min=scores[0] if scores else None,
     )
 
 

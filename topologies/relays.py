@@ -151,6 +151,8 @@ def _derived(interfaces: Mapping[str, EdgeInterface]) -> dict[str, RelayAddress]
 
 def _named_relay(given: Any) -> Any:
     """``off`` and ``builtin`` as short forms."""
+    if given is False:  # what `--set ...=off` reads
+        return None
     if not isinstance(given, str):
         return given
     if given not in ("off", "builtin"):

@@ -25,6 +25,8 @@ def print_report(console: Console, report: Report) -> None:
         console.print(_nodes(summary))
     if summary.agents.agents:
         console.print(_agents(summary))
+    if summary.sound.ears:
+        console.print(_sound(summary))
     if summary.absences:
         console.print(_absences(summary.absences))
     console.print(_verdict(report))
@@ -112,6 +114,23 @@ def _agents(summary: Summary) -> Group:
     if agents.pings:
         rows.append(("pinged by the nodes", f"{agents.pings:,} x", f"{agents.pings_failed:,} without answer"))
     return Group(table("Agents, while they wanted to be registered", "", "", "", rows=rows), "")
+
+
+def _sound(summary: Summary) -> Group:
+    sound = summary.sound
+    rows = [
+        ("listened", f"{sound.ears:,}", ""),
+        ("of them heard nobody", f"{sound.deaf:,}", share(sound.deaf, sound.ears)),
+        ("waited for the first packet, p99", milliseconds(sound.wait_p99_s), ""),
+        ("packets lost", "" if sound.lost is None else f"{sound.lost:.2%}", ""),
+        ("longest gap", f"{sound.longest_gap_s:.2f} s", ""),
+        ("MOS, median", _mos(sound.mos_p50), f"worst {_mos(sound.mos_min)}"),
+    ]
+    return Group(table("Sound, as agents heard it", "", "", "", rows=rows), "")
+
+
+def _mos(score: float | None) -> str:
+    return "-" if score is None else f"{score:.2f}"
 
 
 def _absences(absences: Sequence[AbsenceFigures]) -> Group:

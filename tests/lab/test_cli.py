@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import stat
 from collections.abc import Callable
@@ -97,6 +98,13 @@ class TestSimulate:
         assert result.exit_code == 0, result.output
         assert "logged out unasked" in result.output
         assert "agents" in result.output.partition("logged out unasked")[2].splitlines()[0]
+
+    def test_sound_has_figures_of_its_own_and_its_lack_is_seen(self, siptwin: Run) -> None:
+        heard = siptwin("simulate", "webrtc", "--no-pictures")
+        assert heard.exit_code == 0, heard.output
+        assert re.search(r"of them heard nobody +0 ", heard.output)
+        silent = siptwin("simulate", "webrtc", "--no-pictures", "--set", "edges.edge1.relay=off")
+        assert re.search(r"of them heard nobody +[1-9]\d* +100", silent.output)
 
     def test_exit_1_when_a_checker_speaks(self, siptwin: Run, tmp_path: Path) -> None:
         (tmp_path / "liar.py").write_text(
