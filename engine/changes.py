@@ -17,6 +17,7 @@ def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
         "domains",
         "dialog_lifetime_s",
         "store",
+        "peers",
         "api",
         "health",
         "call_records",

@@ -270,6 +270,16 @@ class HomerConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PeerConfig:
+    """Another edge, to which agents may move, and from which they may come."""
+
+    name: str
+    interfaces: tuple[Interface, ...]  # all that it has: dialogs may name any
+    interface: str  # the one of these at which it is talked to
+    by: str  # our interface that talks to it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyConfig:
     """Which policy routes, and its options (keyword arguments of its class).
 
@@ -298,6 +308,7 @@ class EdgeConfig:
     keep_alive: KeepAliveConfig = field(default_factory=KeepAliveConfig)
     relay: RelayConfig | None = None  # None: media go past this edge
     store: StoreConfig = field(default_factory=StoreConfig)
+    peers: tuple[PeerConfig, ...] = ()  # they share the registrar's secret with this one
     rescue: RescueConfig = field(default_factory=RescueConfig)
     api: ApiConfig | None = None  # None: the control socket alone
     health: HealthConfig | None = None

@@ -42,6 +42,7 @@ from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
 from engine.nodes.probes import Prober
 from engine.notes import MessageDropped, Overloaded, Reconfigured, RequestRefused, StunDropped
+from engine.peers import Peers
 from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
@@ -137,6 +138,10 @@ class Edge:
             config.keep_alive, self._here, wheel, self._out, rng, registrar.unreachable
         )
         registrar.tell(self._keep_alive)
+        if config.peers:
+            core = self._core
+            core.peers = Peers(config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng)
+            registrar.targets.peers = core.peers
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out)
         self._overloaded = False
 
@@ -172,6 +177,8 @@ class Edge:
         for node in self._pool:
             self._watch(node, now)
         self.events.start(now)
+        if self._core.peers is not None:
+            self._core.peers.start(now)
         if self.rtpengines is not None:
             self.rtpengines.start(now)
         return self._drain_out()
@@ -332,6 +339,8 @@ class Edge:
         node = self._pool.at(event.flow.peer)
         if node is not None:
             self._pool.unreachable(node, now, event.reason)
+        elif self._core.peers is not None:
+            self._core.peers.unreachable(event.flow, event.reason, now)
         self._layer.unreachable(event.flow, event.reason, now)
 
     def _flow_lost(self, flow: Flow, reason: str, farewell: bool, now: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
-from topologies import middlebox_checks, relay_checks
+from topologies import middlebox_checks, peers, relay_checks
 from topologies.errors import Path, Problem, did_you_mean
 from topologies.faults import (
     Call,
@@ -310,6 +310,7 @@ CHECKS: tuple[Check, ...] = (
     _addresses,
     _served,
     _stored,
+    peers.contradictions,
     _entries,
     middlebox_checks.nat_chains,
     middlebox_checks.balanced,

@@ -266,6 +266,15 @@ class Edge(Section):
         default=CallRecordsConfig(), description="Where a record of each call goes when it is over."
     )
     homer: Homer | None = Field(default=None, description="A collector of Homer for signalling (HEPv3).")
+    peers: tuple[str, ...] = Field(
+        default=(),
+        description="Other edges that its agents may move to, or edges for all. They ask each other for agents, "
+        "and share a secret, or a database that keeps one.",
+    )
+    peer_interface: str | None = Field(
+        default=None,
+        description="Where other edges talk to it; default: its first interface on UDP, TCP or TLS.",
+    )
     domains: tuple[Host, ...] = Field(default=(), description="Names, besides the addresses, that mean this edge.")
     min_session_expires_s: int = Field(
         default=default_of(EdgeConfig, "min_session_expires_s"),

@@ -22,6 +22,7 @@ from topologies.links import PRESETS, Link, LinkQuality
 from topologies.middleboxes import Balancer, Listener, Nat
 from topologies.nodes import Node
 from topologies.opensips import OpenSipsSource, out_of_nodes
+from topologies.peers import peer_config, peers_of
 from topologies.scenarios import Scenario
 
 
@@ -103,6 +104,7 @@ class Topology(Section):
             rescue=edge.rescue,
             relay=None if edge.relay is None else edge.relay.to_engine(edge.interfaces),
             store=edge.store,
+            peers=tuple(peer_config(self, edge_name, name) for name in peers_of(self, edge_name)),
             api=edge.api_from(self._base),
             health=edge.health,
             call_records=edge.call_records_from(self._base),

@@ -74,7 +74,7 @@ class Probe(Timed):
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if transaction is self._waiting and response.status >= 200:
             # 503 is how a full, paused or starting FreeSWITCH answers; 404, 405, 481, ... come from a live one
-            self._verdict(response.status < 500, now)
+            self._verdict(response.status < self._prober.dead_from, now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         if transaction is self._waiting:
@@ -90,8 +90,15 @@ class Prober:
     """Probes all nodes of a pool, each at its own jittered time."""
 
     def __init__(
-        self, pool: Pool, layer: TransactionLayer, timers: TimerQueue, rng: random.Random, name: str
+        self,
+        pool: Pool,
+        layer: TransactionLayer,
+        timers: TimerQueue,
+        rng: random.Random,
+        name: str,
+        dead_from: int = 500,
     ) -> None:
+        self.dead_from = dead_from  # the lowest status that is no sign of life
         self.pool = pool
         self.layer = layer
         self.timers = timers

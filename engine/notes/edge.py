@@ -86,3 +86,18 @@ class StunDropped(Note):
     interface: str
     why: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerLost(Note):
+    """Another edge is silent: nothing is sent to it, and this one stands in its place in its agents' calls."""
+
+    level: ClassVar[Level] = Level.WARNING
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerReturned(Note):
+    """Another edge answers again."""
+
+    peer: str

@@ -10,6 +10,7 @@ from engine.here import port_of
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
+from engine.proxy.following import elsewhere, to_edge
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
 from engine.proxy.homecoming import hold
 from engine.proxy.legs import Leg
@@ -52,21 +53,27 @@ class Admission:
         core = self._core
         try:
             self._count_hops(request)
-            routed = take_routes(request, core.here)
+            routed, away = self._take_routes(request)
             key = loop_key(request)
             check_loop(request, core.here, key)
             if core.rescue is not None and core.rescue.takes_ack(request):
                 return
-            target = self._target(request, flow, routed)
-            to = next_hop(request, core.here, routed.interface) if target is None else target.flow
+            target = None if away is not None else self._target(request, flow, routed)
+            if away is not None:
+                to = away
+            elif target is not None:
+                to = target.flow
+            else:
+                to = next_hop(request, core.here, routed.interface)
         except SipError as error:
             core.out.append(MessageDropped(_text(flow), f"ACK: {error.why}"))
             return
-        if target is None and not routed.popped and core.pool.at(to.peer) is None:
+        if target is None and away is None and not routed.popped and core.pool.at(to.peer) is None:
             core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
             return
         via = core.here.via(to.interface, branch_of(core.token(), key))
         ack = forward(request, via)
+        to_edge(core, ack, target, to)
         leg = core.legs.of(ack) if core.legs is not None else None
         if leg is None:
             core.out.append(Send(to, bytes(ack)))
@@ -91,23 +98,34 @@ class Admission:
         if request.has("proxy-require"):
             tags = b", ".join(request.values("proxy-require"))
             raise RefusalError(420, "Proxy-Require", b"Unsupported: " + tags)  # §16.3 step 5: we know no extension
-        routed = take_routes(request, core.here)
+        routed, away = self._take_routes(request)
         key = loop_key(request)
         check_loop(request, core.here, key)
         flow = transaction.flow
+        if core.peers is not None and (moved := core.peers.moved(request, flow)) is not None:
+            core.registrar.moved(*moved, now)
+            transaction.respond(respond(request, 200, b"", core.tag()), now)
+            return
         in_dialog = bool(request.to.tag)
         from_node = core.pool.at(flow.peer) is not None
         if in_dialog and core.rescue is not None and core.rescue.takes(transaction, from_node, now):
             return
         context = ResponseContext(core, transaction, flow, routed.interface, key, now)
+        if away is not None:
+            if request.method == b"INVITE":
+                transaction.respond(respond(request, 100), now)
+            context.relay(None, now, away)
+            return
         try:
             target = self._target(request, flow, routed)
         except FlowFailedError as failed:
-            if not hold(context, failed.key, partial(self._target, request, flow, routed), now):
+            if hold(context, failed.key, partial(self._target, request, flow, routed), now):
+                if request.method == b"INVITE":
+                    transaction.respond(respond(request, 100), now)
+                return
+            target = elsewhere(core, request, failed)
+            if target is None:
                 raise
-            if request.method == b"INVITE":
-                transaction.respond(respond(request, 100), now)
-            return
         if in_dialog or from_node or target is not None:
             if target is None:
                 self._check_way(request, routed, in_dialog)
@@ -133,6 +151,18 @@ class Admission:
             uri = request.uri.decode("utf-8", "replace")
             core.out.append(CallAdmitted(context.call_id, method, uri, _text(flow)))
         context.route_by_policy(now)
+
+    def _take_routes(self, request: Request) -> tuple[Routed, Flow | None]:
+        """Our own Routes are taken off; or those of another edge on top, that an agent brought which came here.
+
+        Where that edge lives, the request goes to it as it is.
+        """
+        core = self._core
+        routed = take_routes(request, core.here)
+        if routed.popped or core.peers is None:
+            return routed, None
+        theirs, away = core.peers.take_route(request)
+        return theirs or routed, away
 
     def _target(self, request: Request, flow: Flow, routed: Routed) -> Target | None:
         """The agent that a flow token leads to; the Request-URI becomes its own."""

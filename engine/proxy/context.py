@@ -18,7 +18,7 @@ from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.ends import Ends
-from engine.proxy.following import end_dialog, ends_of, follow, is_taken_over, record_route
+from engine.proxy.following import end_dialog, ends_of, follow, is_taken_over, record_route, to_edge
 from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.homecoming import Homecoming, hold_again
 from engine.proxy.routes import next_hop
@@ -145,18 +145,20 @@ class ResponseContext(Timed):
         self._coroutine = coroutine
         self._advance(None, now)
 
-    def relay(self, target: Target | None, now: float) -> None:
-        """Forward to an agent, or along the route set: in-dialog requests, and those that a node routes itself."""
+    def relay(self, target: Target | None, now: float, away: Flow | None = None) -> None:
+        """Forward to an agent, along the route set, or ``away`` to another edge, whose the topmost Route is."""
         self._now = now
         self.homecoming = None
         self._failure = 0
         if target is not None:
             self._target = target
             self.request.uri = target.uri
-            self._send(None, target.flow, _ALONG_THE_ROUTE, now)
+            breadth = breadth_of(self.request, len(target.edges)) if len(target.edges) > 1 else None
+            for way in target.edges or (target.flow,):
+                self._send(None, way, _ALONG_THE_ROUTE, now, breadth)
             return
         try:
-            flow = next_hop(self.request, self.core.here, self._leave_by)
+            flow = away or next_hop(self.request, self.core.here, self._leave_by)
         except SipError as error:
             self._answer(error.status, error.why.encode(), (), now)
             return
@@ -305,6 +307,7 @@ class ResponseContext(Timed):
         if breadth is not None:
             request.set("max-breadth", b"Max-Breadth: %d" % breadth)
         method = request.method
+        is_for_edge = to_edge(core, request, self._target, flow)
         if method in _RECORDED and not request.to.tag:
             record_route(core, request, self.request, self.flow, flow, self._target)
         elif self.registration is not None:
@@ -318,7 +321,7 @@ class ResponseContext(Timed):
             self._mark = core.rescue.mark(request, node is not None, self._mark)
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
-        if core.legs is not None and (method == b"INVITE" or request.to.tag):
+        if core.legs is not None and not is_for_edge and (method == b"INVITE" or request.to.tag):
             leg, makes = core.legs.leg_for(request, self.flow, flow, branch_id, now)
             if leg is not None:
                 branch.join(leg, makes)

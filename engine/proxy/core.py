@@ -10,6 +10,7 @@ from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
 from engine.here import Here
 from engine.nodes import Node, Pool
+from engine.peers import Peers
 from engine.policy import Policy
 from engine.proxy.branch import Branch
 from engine.proxy.legs import Legs
@@ -36,6 +37,7 @@ class ProxyCore:
         "layer",
         "legs",
         "out",
+        "peers",
         "policy",
         "policy_name",
         "pool",
@@ -74,6 +76,7 @@ class ProxyCore:
         self.timers = timers
         self.out = out
         self.rng = rng
+        self.peers: Peers | None = None  # None: this edge is alone
         self.legs: Legs | None = None  # None: this edge relays no media
         self.rescue: Rescue | None = None  # None: calls end with their node
         self.tells_calls = True  # whether anyone reads the Notes of level INFO that each call makes

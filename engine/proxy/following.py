@@ -7,7 +7,7 @@ from engine.media.offer_answer import SIDES
 from engine.nodes import Node
 from engine.proxy.core import ProxyCore
 from engine.proxy.ends import Ends
-from engine.registrar import Target
+from engine.registrar import FlowFailedError, Target
 from engine.registrar.binding import NO_KEY
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
@@ -23,7 +23,7 @@ def record_route(
     """
     targets = core.registrar.targets
     caller = b"" if core.pool.at(came.peer) is not None else targets.way_back(request, came)
-    callee = b"" if target is None else targets.route_token(target, request.call_id)
+    callee = b"" if target is None or target.edges else targets.route_token(target, request.call_id)
     core.here.record_route(copy, came.interface, goes.interface, caller, callee)
 
 
@@ -86,3 +86,17 @@ def end_dialog(core: ProxyCore, request: Request, why: str, now: float) -> None:
         core.rescue.over(request)
     if core.legs is not None:
         core.legs.dialog_over(request, now)
+
+
+def elsewhere(core: ProxyCore, request: Request, failed: FlowFailedError) -> Target | None:
+    """All other edges that live, to be asked for an agent that is not reached here; None where that is no use."""
+    ways = core.peers.ways() if core.peers is not None and not failed.asked else ()
+    return Target(ways[0], failed.key, request.uri, ways) if ways else None
+
+
+def to_edge(core: ProxyCore, copy: Request, target: Target | None, flow: Flow) -> bool:
+    """Let a request that is about to be sent on say to another edge whom it is for, if it goes to one."""
+    if core.peers is None or target is None or not target.edges:
+        return False
+    copy.add_first("route", core.peers.route(target.key, copy.call_id, flow))
+    return True

@@ -10,7 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.notes import RequestHeld, RequestRefused, RequestResumed
-from engine.registrar import Target
+from engine.proxy.following import elsewhere
+from engine.registrar import FlowFailedError, Target
 from engine.sip.errors import SipError
 from engine.timers import Timed
 
@@ -52,6 +53,13 @@ class Homecoming(Timed):
         try:
             target = self._find()
         except SipError as error:
+            other = None
+            if isinstance(error, FlowFailedError) and now >= self._until:
+                other = elsewhere(core, context.request, error)
+            if other is not None:
+                self.end()
+                context.relay(other, now)
+                return
             if now < self._until:  # it is bound again, but gone again
                 core.timers.arm(self, self._until)
                 return

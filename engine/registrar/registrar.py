@@ -98,6 +98,9 @@ class Registrar:
         if expires_at <= now:
             self._records.drop("bindings", record.key)
             return False
+        if record.edge != self._records.edge and self.targets.peers is not None:
+            self.targets.peers.took(record.key, record.edge)
+            return True
         binding = self.bindings.make(record.key, record.aor, record.value)
         binding.take_over(record, offset_s)
         interface = self.here.interfaces.get(record.interface)
@@ -105,6 +108,15 @@ class Registrar:
         flow = Flow(record.interface, (record.host, record.port)) if is_here else None
         self.bindings.restore(binding, flow, expires_at, now)
         return True
+
+    def moved(self, key: bytes, edge: str, now: float) -> None:
+        """Another edge reaches an agent from now on."""
+        if self.targets.peers is not None:
+            self.targets.peers.took(key, edge)
+        binding = self.bindings.get(key)
+        if binding is not None:
+            self.bindings.remove(binding, f"reached by {edge}", now)
+        self.returns.back(key, now)
 
     # --- a REGISTER comes
 
@@ -177,8 +189,11 @@ class Registrar:
     def hold(self, binding: Binding, flow: Flow, expires_s: int, now: float) -> None:
         """A node has accepted a contact, whose agent may have gone meanwhile."""
         if not flow.stream or flow in self.targets.connections:
+            moved = binding.flow != flow
             self.bindings.hold(binding, flow, now + expires_s, now)
             self.returns.back(binding.key, now)
+            if moved and self.targets.peers is not None:
+                self.targets.peers.tell(binding.key, now)
 
     def answer_lines(self, registration: Registration, now: float) -> list[bytes]:
         """What a 2xx tells the agent: all contacts of the user, each as its agent wrote it (§10.3 step 8)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from engine.boundary import Flow
 from engine.here import Here
@@ -21,25 +21,49 @@ _WEB: Final = ("ws", "wss")
 
 
 class FlowFailedError(SipError):
-    """The flow on which the agent of this key was reached is gone (RFC 5626 §5.3)."""
+    """The flow on which the agent of this key was reached is gone (RFC 5626 §5.3).
 
-    def __init__(self, why: str, key: bytes) -> None:
+    ``asked`` tells that another edge has sent the request on, which is not to be sent on again.
+    """
+
+    def __init__(self, why: str, key: bytes, asked: bool = False) -> None:
         super().__init__(why, 430)
         self.key = key
+        self.asked = asked
+
+
+class Others(Protocol):
+    """The other edges (``engine.peers``)."""
+
+    def took(self, key: bytes, name: str) -> None:
+        """One of them reaches an agent."""
+        ...
+
+    def way(self, key: bytes) -> Flow | None:
+        """The way to the one that reaches an agent."""
+        ...
+
+    def tell(self, key: bytes, now: float) -> None:
+        """Tell them that this edge reaches an agent."""
+        ...
 
 
 class Target(NamedTuple):
-    """An agent that is reached on a flow. ``uri`` is the Request-URI for it."""
+    """An agent that is reached on a flow. ``uri`` is the Request-URI for it.
+
+    With ``edges`` one of these is asked to reach it; ``flow`` is the way to the first.
+    """
 
     flow: Flow
     key: bytes
     uri: bytes
+    edges: tuple[Flow, ...] = ()
 
 
 class Targets:
     """Finds agents by tokens, and writes the tokens that dialogs are to be routed by."""
 
-    __slots__ = ("_bindings", "_facing", "_here", "_tokens", "connections")
+    __slots__ = ("_bindings", "_facing", "_here", "_tokens", "connections", "peers")
 
     def __init__(self, here: Here, bindings: Bindings, facing: Facing, tokens: Tokens) -> None:
         self._here = here
@@ -47,6 +71,7 @@ class Targets:
         self._facing = facing
         self._tokens = tokens
         self.connections: Container[Flow] = ()  # those that stand
+        self.peers: Others | None = None  # None: this edge is alone
 
     # --- requests towards agents
 
@@ -67,10 +92,12 @@ class Targets:
                 token = self._tokens.open(uri.user or b"")
                 if not from_node:
                     raise SipError("flow token in a Request-URI that comes from no node", 403)
-                return self._by_contact(token)
+                return self._by_contact(token, request.uri)
         if not is_token(popped):
             return self._by_gruu(request.uri) if from_node and gruu.PARAM in request.uri else None
         token = self._tokens.open(popped or b"")
+        if token.between_edges:
+            return self._for_other_edge(token, request)
         # Within its call a token serves both sides; else it would let any agent reach any other one unasked.
         if not from_node and (not token.call or not request.to.tag or token.call != digest_of(request.call_id)):
             raise SipError("flow token that is not its sender's to use", 403)
@@ -85,12 +112,42 @@ class Targets:
             ``FlowFailedError`` where it has none.
         """
         binding = self._bindings.get(target.key)
+        away = self._elsewhere(binding, FlowToken(target.key), target.uri)
+        if away is not None:
+            return away
         flow = self._flow(binding, FlowToken(target.key))
         return Target(flow, target.key, target.uri if in_dialog or binding is None else binding.contact)
 
-    def _by_contact(self, token: FlowToken) -> Target:
+    def _elsewhere(self, binding: Binding | None, token: FlowToken, uri: bytes) -> Target | None:
+        """The edge that has said that it reaches an agent who is not reached here."""
+        if self.peers is None or self._is_open(token.flow if binding is None else binding.flow):
+            return None
+        way = self.peers.way(token.key)
+        return None if way is None else Target(way, token.key, uri, (way,))
+
+    def _for_other_edge(self, token: FlowToken, request: Request) -> Target:
+        """Another edge sends on what it was sent for an agent that may be reached here."""
+        if token.call != digest_of(request.call_id):
+            raise SipError("flow token of another call", 403)
+        binding = self._bindings.get(token.key)
+        if binding is None or not self._is_open(binding.flow):
+            raise FlowFailedError("agent of another edge that is not reached here either", token.key, asked=True)
+        flow = self._flow(binding, token)
+        uri = request.uri
+        if not request.to.tag or PREFIX in uri or self._is_meant(binding, uri, flow):
+            uri = binding.contact
+        return Target(flow, token.key, uri)
+
+    def _is_meant(self, binding: Binding, uri: bytes, flow: Flow) -> bool:
+        """Whether a Request-URI is what a node sees of this binding's Contact."""
+        return self._facing.shown(binding.contact, flow) == uri or gruu.names(uri, binding)
+
+    def _by_contact(self, token: FlowToken, uri: bytes) -> Target:
         """The node stored the token as Contact: the agent's own takes its place."""
         binding = self._bindings.get(token.key)
+        away = self._elsewhere(binding, token, uri)
+        if away is not None:
+            return away
         contact = token.contact if binding is None else binding.contact
         if not contact:
             raise FlowFailedError("flow token of an agent that is not registered", token.key)
@@ -102,11 +159,14 @@ class Targets:
             interface = self._here.interfaces.get(token.flow.interface) if token.flow is not None else None
             if interface is not None and interface.transport not in _WEB:
                 return None
+        away = self._elsewhere(binding, token, uri)
+        if away is not None:
+            return away
         flow = self._flow(binding, token)
-        if binding is not None:
-            stripped = not token.call and self._facing.shown(binding.contact, flow) == uri
-            if stripped or gruu.names(uri, binding):
-                uri = binding.contact
+        if binding is not None and (
+            (not token.call and self._is_meant(binding, uri, flow)) or gruu.names(uri, binding)
+        ):
+            uri = binding.contact
         return Target(flow, token.key, uri)
 
     def _by_gruu(self, text: bytes) -> Target | None:

@@ -27,6 +27,7 @@ MOST_CONTACT_BYTES = 200  # a longer one is not carried: columns and buffers for
 _HEAD = Struct("!B8s8s")  # form, key, digest of the Call-ID
 _FLOW = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
 _FORM = 1
+_FORM_BETWEEN_EDGES = 2
 _ANY_CALL = bytes(DIGEST_BYTES)
 
 
@@ -35,13 +36,15 @@ class FlowToken(NamedTuple):
 
     ``key`` names the binding (``engine.registrar.binding``), all zero for an agent that has none. ``flow`` is None
     where it isn't told, or was a connection to an edge's earlier life. ``contact`` is the agent's own Contact URI,
-    empty where it isn't told. A token with ``call`` is good within that call alone.
+    empty where it isn't told. A token with ``call`` is good within that call alone. One ``between_edges`` was
+    shown to nobody else, so whoever brings it is an edge (``engine.peers``).
     """
 
     key: bytes
     flow: Flow | None = None
     contact: bytes = b""
     call: bytes = b""
+    between_edges: bool = False
 
 
 class Tokens:
@@ -58,7 +61,8 @@ class Tokens:
 
     def seal(self, token: FlowToken) -> bytes:
         """The text of a token, to stand in the user part of a URI."""
-        plain = _HEAD.pack(_FORM, token.key, token.call or _ANY_CALL)
+        form = _FORM_BETWEEN_EDGES if token.between_edges else _FORM
+        plain = _HEAD.pack(form, token.key, token.call or _ANY_CALL)
         flow = token.flow
         if flow is not None:
             host, port = flow.peer
@@ -77,17 +81,18 @@ class Tokens:
         """
         plain = self._decrypt(text[len(PREFIX) :])
         form, key, call = _HEAD.unpack_from(plain)
-        if form != _FORM:
+        if form not in (_FORM, _FORM_BETWEEN_EDGES):
             raise SipError("flow token of another form", 403)
+        between = form == _FORM_BETWEEN_EDGES
         if call == _ANY_CALL:
             call = b""
         if len(plain) == _HEAD.size:
-            return FlowToken(key, call=call)
+            return FlowToken(key, call=call, between_edges=between)
         port, incarnation, stream = _FLOW.unpack_from(plain, _HEAD.size)
         interface, host, contact = plain[_HEAD.size + _FLOW.size :].split(b"\0")
         if stream and incarnation != self._incarnation:
-            return FlowToken(key, None, contact, call)
-        return FlowToken(key, Flow(interface.decode(), (host.decode(), port), stream), contact, call)
+            return FlowToken(key, None, contact, call, between)
+        return FlowToken(key, Flow(interface.decode(), (host.decode(), port), stream), contact, call, between)
 
     def _decrypt(self, text: bytes) -> bytes:
         try:

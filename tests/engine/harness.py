@@ -79,13 +79,14 @@ class World:
         seed: int = 1,
         notes_from: Level = Level.DEBUG,
         wall_offset_s: float = 0.0,
+        name: str = "edge1",
         **settings: Any,
     ) -> None:
         if isinstance(policy, str):
             settings["policy"] = PolicyConfig(use=policy, options=dict(options or {}))
         settings.setdefault("probe", ProbeConfig(mode="disabled_only", jitter=0.0))
         self.config = EdgeConfig(
-            name="edge1",
+            name=name,
             interfaces=interfaces,
             nodes=tuple(node(each) if isinstance(each, str) else each for each in nodes),
             **settings,

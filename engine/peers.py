@@ -1,0 +1,214 @@
+"""The other edges of a deployment: who they are, whether they live, and what is asked of them.
+
+Any edge may be sent a request for an agent that has moved to another one: nodes keep the address where it
+registered before, and dialogs the edge through which they were set up. An edge that does not reach an agent itself
+sends the request on to the one that has said that it does, or to all; with a Route whose user part is a token that
+only edges with the same secret can make, good in that call alone.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from engine.boundary import Effect, Flow
+from engine.config import EdgeConfig, NodeConfig, PassiveConfig, PeerConfig
+from engine.here import Here
+from engine.nodes import Node, Pool, state
+from engine.nodes.probes import Prober
+from engine.notes import PeerLost, PeerReturned
+from engine.proxy.routes import Routed, take_routes
+from engine.registrar.tokens import FlowToken, Tokens, digest_of, is_token
+from engine.sip.errors import SipError
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request
+from engine.sip.transactions import TransactionLayer
+from engine.sip.transactions.transaction import UNATTENDED
+from engine.sip.uri import parse_uri
+from engine.timers import TimerQueue
+
+MOVED = b"siptwin-flow"
+"""The event package of the notice that an agent is reached elsewhere from now on."""
+
+_ANY_ANSWER = 700  # an edge that drains says 503, and still reaches its agents
+
+
+class Peers:
+    """The other edges, by name and by address."""
+
+    def __init__(
+        self,
+        config: EdgeConfig,
+        here: Here,
+        tokens: Tokens,
+        layer: TransactionLayer,
+        timers: TimerQueue,
+        out: list[Effect],
+        rng: random.Random,
+    ) -> None:
+        self._here = here
+        self._most = config.limits.bindings
+        self._where: dict[bytes, str] = {}  # agents that others said they reach, by the key of their binding
+        self._tokens = tokens
+        self._layer = layer
+        self._out = out
+        self._rng = rng
+        self._theirs = {peer.name: Here(peer.interfaces, ()) for peer in config.peers}
+        self._faces = {peer.name: peer.interface for peer in config.peers}  # their interfaces towards us
+        untold: list[Effect] = []  # a pool speaks of nodes
+
+        def changed(node: Node, _now: float) -> None:
+            untold.clear()
+            self._changed(node)
+
+        nodes = [_node(peer) for peer in config.peers]
+        flows = [
+            Flow(here.interface_for(each.transport, each.interface).name, (each.host, each.port)) for each in nodes
+        ]
+        passive = PassiveConfig(enabled=True)
+        probe = replace(config.probe, mode="always")
+        self._pool = Pool(zip(nodes, flows, strict=True), passive, probe, untold, rng, changed)
+        self._prober = Prober(self._pool, layer, timers, rng, config.name, _ANY_ANSWER)
+
+    def start(self, now: float) -> None:
+        for node in self._pool:
+            self._prober.watch(node, self._here.interfaces[node.flow.interface], now)
+
+    # --- who lives
+
+    def _changed(self, node: Node) -> None:
+        if node.state == state.DOWN:
+            self._out.append(PeerLost(node.name))
+        elif node.state == state.ACTIVE:
+            self._out.append(PeerReturned(node.name))
+
+    def unreachable(self, flow: Flow, reason: str, now: float) -> None:
+        """The network says that nothing listens at this address."""
+        node = self._pool.at(flow.peer)
+        if node is not None:
+            self._pool.unreachable(node, now, reason)
+
+    def at(self, flow: Flow) -> str:
+        """The name of the edge that talks from here; "" for anybody else."""
+        node = self._pool.at(flow.peer)
+        return "" if node is None else node.name
+
+    # --- who reaches whom
+
+    def took(self, key: bytes, name: str) -> None:
+        """Another edge reaches this agent from now on."""
+        self._where.pop(key, None)
+        if len(self._where) >= self._most:
+            del self._where[next(iter(self._where))]  # whoever asks for that one asks all edges
+        self._where[key] = name
+
+    def way(self, key: bytes) -> Flow | None:
+        """The way to the edge that said that it reaches this agent; None where none did, or where it is down."""
+        node = self._pool.get(self._where.get(key, ""))
+        return None if node is None or node.state == state.DOWN else node.flow
+
+    def ways(self) -> tuple[Flow, ...]:
+        """The ways to all edges that live: one of them may reach an agent of whom nothing is known here."""
+        return tuple(node.flow for node in self._pool if node.state != state.DOWN)
+
+    # --- requests for agents of theirs
+
+    def route(self, key: bytes, call_id: bytes, flow: Flow) -> bytes:
+        """The Route line by which another edge sends a request on to an agent that it reaches."""
+        return b"Route: <" + self._uri(self.at(flow), key, call_id) + b";lr>"
+
+    def _uri(self, name: str, key: bytes, call_id: bytes) -> bytes:
+        """Another edge's URI, with a token for an agent that is good in one call."""
+        user = self._tokens.seal(FlowToken(key, call=digest_of(call_id), between_edges=True))
+        return self._theirs[name].uri(self._faces[name], user)
+
+    # --- requests in dialogs that were set up through them
+
+    def take_route(self, request: Request) -> tuple[Routed | None, Flow | None]:
+        """What a Route of another edge on top means: the way there, or its Routes taken off.
+
+        The latter where that edge is down: this one then stands in its place. Neither where no Route is another
+        edge's, or none of them bears a token of this very call.
+        """
+        if not request.has("route") or not request.to.tag:
+            return None, None
+        try:
+            top = parse_uri(parse_name_addr(request.first("route"), "Route").uri)
+        except SipError:
+            return None, None
+        for name, theirs in self._theirs.items():
+            if theirs.interface_of(top) is None:
+                continue
+            if not any(self._is_ours(value, theirs, request) for value in request.values("route")):
+                return None, None
+            node = self._pool.get(name)
+            if node is not None and node.state != state.DOWN:
+                return None, node.flow
+            routed = take_routes(request, theirs)
+            known = routed.interface if routed.interface in self._here.interfaces else ""
+            return Routed(routed.popped, known, routed.user), None
+        return None, None
+
+    def _is_ours(self, value: bytes, theirs: Here, request: Request) -> bool:
+        """Whether a Route value is another edge's, and was made for this call."""
+        try:
+            uri = parse_uri(parse_name_addr(value, "Route").uri)
+            if theirs.interface_of(uri) is None or not is_token(uri.user):
+                return False
+            return self._tokens.open(uri.user or b"").call == digest_of(request.call_id)
+        except SipError:
+            return False
+
+    # --- agents that have moved
+
+    def tell(self, key: bytes, now: float) -> None:
+        """This edge reaches an agent from now on: tell all others."""
+        self._where.pop(key, None)
+        for node in self._pool:
+            if node.state != state.DOWN:
+                self._layer.send(self._notice(node, key), node.flow, UNATTENDED, now)
+
+    def _notice(self, node: Node, key: bytes) -> Request:
+        name = node.flow.interface
+        here = self._here.address(name)
+        token = self._rng.getrandbits(64)
+        call_id = b"moved-%016x" % token
+        return Request.build(
+            b"NOTIFY",
+            self._uri(node.name, key, call_id),
+            self._here.via(name, b"z9hG4bKm%016x" % token) + b";rport",
+            b"Max-Forwards: 1",
+            b"From: <sip:edge@%b>;tag=%08x" % (here, token & 0xFFFFFFFF),
+            b"To: <sip:edge@%b>" % here,
+            b"Call-ID: " + call_id,
+            b"CSeq: 1 NOTIFY",
+            b"Event: " + MOVED,
+            b"Subscription-State: active",
+            b"Contact: <sip:edge@%b>" % here,
+        )
+
+    def moved(self, request: Request, flow: Flow) -> tuple[bytes, str] | None:
+        """The key of an agent, and the edge that reaches it from now on; None where this is no such notice.
+
+        Raises
+        ------
+        SipError
+            403 where the notice is not another edge's.
+        """
+        if request.method != b"NOTIFY" or request.get("event") != MOVED:
+            return None
+        user = parse_uri(request.uri).user
+        if not is_token(user):
+            raise SipError("notice without a token", 403)
+        token = self._tokens.open(user or b"")
+        name = self.at(flow)
+        if not name or not token.between_edges or token.call != digest_of(request.call_id):
+            raise SipError("notice that is not another edge's", 403)
+        return token.key, name
+
+
+def _node(peer: PeerConfig) -> NodeConfig:
+    """Another edge as a pool knows nodes: at the interface that edges talk to each other on."""
+    there = next(each for each in peer.interfaces if each.name == peer.interface)
+    host, port = there.public_host, there.public_port
+    return NodeConfig(name=peer.name, host=host, port=port, transport=there.transport, interface=peer.by)

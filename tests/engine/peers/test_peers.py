@@ -1,0 +1,191 @@
+"""Agents that move between edges: calls to the edge that they left, calls that stand, and edges that die."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned
+from tests.engine.harness import EDGE, Peer
+from tests.engine.peers.pair import Pair, Wired, browser, registers
+from tests.engine.wire import Wire, message
+
+
+@pytest.fixture
+def pair() -> Pair:
+    return Pair()
+
+
+def moves(pair: Pair) -> tuple[Peer, str]:
+    """An agent registers at edge1, loses its connection and registers at edge2; what the node stored before."""
+    before = browser(pair.one)
+    stored = registers(before)
+    before.closes()
+    after = browser(pair.two)
+    registers(after, "<sip:y@b.invalid;transport=ws>", cseq=2)
+    return after, stored
+
+
+def answers(peer: Peer, status: int = 200) -> Wire:
+    """The agent answers its latest INVITE."""
+    invite = peer.got("INVITE")[-1]
+    peer.replies(invite, status, tag=peer.tag_for(invite))
+    return invite
+
+
+def test_a_call_that_the_node_sends_to_the_old_edge_reaches_the_agent_at_once(pair: Pair) -> None:
+    agent, stored = moves(pair)
+    call = pair.one.node("FS1").invite(stored)
+    invite = answers(agent)
+    assert invite.uri == "sip:y@b.invalid;transport=ws"  # the Contact of now, not the one that edge1 knew
+    assert call.statuses[-1] == 200
+    assert "flow-" not in "".join(call.final.all("record-route")[-1:])
+
+
+def test_it_needs_no_word_of_the_other_edge_where_the_old_one_has_forgotten_everything(pair: Pair) -> None:
+    """As after a restart without a store: all others are asked."""
+    agent, stored = moves(pair)
+    fresh = Wired(1)
+    fresh.others, pair.two.others = [pair.two], [fresh]
+    call = fresh.node("FS1").invite(stored)
+    answers(agent)
+    assert call.statuses[-1] == 200
+
+
+def test_who_is_reached_nowhere_is_answered_430_and_asked_for_once(pair: Pair) -> None:
+    agent, stored = moves(pair)
+    agent.closes()
+    call = pair.one.node("FS1").invite(stored)
+    assert call.statuses[-1] == 430
+    asked = [wire for wire in pair.one.between + pair.two.between if wire.is_request and wire.method == "INVITE"]
+    assert len(asked) == 1
+
+
+def test_an_edge_gives_up_an_agent_that_another_one_reaches_though_its_connection_seems_to_stand(
+    pair: Pair,
+) -> None:
+    before = browser(pair.one)
+    stored = registers(before)
+    after = browser(pair.two)
+    moved = registers(after, cseq=2)
+    assert [note.why for note in pair.one.told(ContactUnbound)] == ["reached by edge2"]
+    pair.one.node("FS1").invite(stored)
+    assert not before.got("INVITE")
+    assert after.got("INVITE")
+    back = browser(pair.one, 3)
+    registers(back, cseq=3)
+    assert [note.why for note in pair.two.told(ContactUnbound)] == ["reached by edge1"]
+    pair.two.node("FS1").invite(moved)
+    assert len(back.got("INVITE")) == 1
+    assert len(pair.one.told(ContactBound)) == 2
+
+
+def test_requests_of_the_node_in_a_call_follow_the_agent(pair: Pair) -> None:
+    """The call was set up through edge1, by the agent; it ends at edge2."""
+    before = browser(pair.one)
+    registers(before)
+    call = before.invite(f"sip:9196@{EDGE}")
+    node = pair.one.node("FS1")
+    node.answer(200)
+    call.ack()
+    before.closes()
+    after = browser(pair.two)
+    registers(after, cseq=2)
+    bye = node.hangs_up()
+    got = after.got("BYE")[-1]
+    assert got["call-id"] == bye["call-id"]
+    after.replies(got, 200)
+    assert node.statuses("BYE") == [200]
+    assert pair.one.in_use("FS1") == 0
+
+
+def test_requests_of_the_agent_in_a_call_go_through_the_edge_of_the_call_while_it_lives(pair: Pair) -> None:
+    bye, node = hangs_up_elsewhere(pair)
+    assert any(wire.is_request and wire.method == "BYE" for wire in pair.two.between)
+    node.answer(200, method="BYE")
+    assert pair.one.in_use("FS1") == 0
+    assert bye.world.sent[-1].status == 200
+
+
+def test_where_that_edge_is_dead_the_other_stands_in_its_place(pair: Pair) -> None:
+    pair.one.deaf = True
+    _, node = hangs_up_elsewhere(pair, after_s=30.0)
+    assert pair.two.told(PeerLost) == [PeerLost("edge1")]
+    bye = node.got("BYE")[-1]
+    assert bye.flow.interface == "inside"
+    assert "route" not in bye
+    pair.one.deaf = False
+    pair.advance(10)
+    assert pair.two.told(PeerReturned) == [PeerReturned("edge1")]
+
+
+def hangs_up_elsewhere(pair: Pair, after_s: float = 0.0):  # type: ignore[no-untyped-def]
+    before = browser(pair.one)
+    registers(before)
+    call = before.invite(f"sip:9196@{EDGE}")
+    pair.one.node("FS1").answer(200)
+    call.ack()
+    after = browser(pair.two)
+    registers(after, cseq=2)
+    pair.two.advance(after_s)
+    after.within("BYE", call.final, cseq=2)
+    return after, (pair.two if after_s else pair.one).node("FS1")
+
+
+def test_a_call_between_edges_stays_in_the_way_of_both(pair: Pair) -> None:
+    """The agent answers a call that came over edge1; re-INVITE and BYE of both sides pass both edges."""
+    agent, stored = moves(pair)
+    node = pair.one.node("FS1")
+    call = node.invite(stored)
+    invite = answers(agent)
+    call.ack()
+    assert agent.got("ACK")
+    node.within("INVITE", call.final, cseq=2)
+    assert agent.got("INVITE")[-1]["cseq"] == "2 INVITE"
+    agent.bye(invite)
+    assert node.got("BYE")
+
+
+def forged(pair: Pair, method: str, *lines: str) -> bytes:
+    return message(
+        f"{method} sip:1000@192.0.2.2 SIP/2.0",
+        "Via: SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKforged;rport",
+        "Max-Forwards: 70",
+        "From: <sip:a@b>;tag=1",
+        "To: <sip:a@b>",
+        "Call-ID: forged",
+        f"CSeq: 1 {method}",
+        *lines,
+    )
+
+
+def test_a_token_between_edges_is_good_in_its_call_alone(pair: Pair) -> None:
+    _, stored = moves(pair)
+    pair.one.node("FS1").invite(stored)
+    route = next(wire for wire in pair.one.between if wire.is_request and wire.method == "INVITE")["route"]
+    thief = pair.two.peer("10.0.0.1", 5060, "inside")
+    thief.sends(forged(pair, "MESSAGE", f"Route: {route}"))
+    assert thief.statuses() == [403]
+
+
+def test_a_notice_is_believed_of_an_edge_alone(pair: Pair) -> None:
+    agent, _ = moves(pair)
+    notice = next(wire for wire in pair.two.between if wire.is_request and wire.method == "NOTIFY")
+    again = notice.data.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx")
+    stranger = pair.one.peer("203.0.113.66")
+    stranger.sends(again)
+    assert stranger.statuses() == [403]
+    edge = pair.one.peer("10.0.0.2", 5060, "inside")
+    edge.sends(again.replace(b"Call-ID: moved-", b"Call-ID: other-").replace(b"z9hG4bKx", b"z9hG4bKy"))
+    assert edge.statuses() == [403]
+    edge.sends(again.replace(b"z9hG4bKx", b"z9hG4bKz"))
+    assert edge.statuses() == [403, 200]
+    assert agent.world is pair.two
+
+
+def test_an_edge_that_drains_is_asked_all_the_same(pair: Pair) -> None:
+    agent, stored = moves(pair)
+    pair.two.drain()
+    pair.advance(20)
+    assert pair.one.told(PeerLost) == []
+    pair.one.node("FS1").invite(stored)
+    assert agent.got("INVITE")
