@@ -8,6 +8,7 @@ One seed fixes everything: how many nodes, which policy, how bad the links, what
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from random import Random
 from typing import Any, Final
 
@@ -42,7 +43,7 @@ def text(seed: int) -> str:
     nodes = [f"FS{number}" for number in range(1, rng.randint(2, 4) + 1)]
     edges = [f"edge{number}" for number in range(1, rng.randint(1, 2) + 1)]
     clients = [f"callers{number}" for number in range(1, len(edges) + 1)]
-    topology = {
+    topology: dict[str, Any] = {
         "description": f"Swarm of faults, seed {seed}.",
         "edges": {name: _edge(rng, number) for number, name in enumerate(edges, 1)},
         "nodes": {name: _node(rng, number) for number, name in enumerate(nodes, 1)},
@@ -65,7 +66,18 @@ def text(seed: int) -> str:
             }
         },
     }
+    _watch(Random(f"swarm events {seed}"), topology["nodes"].values())
     return yaml.safe_dump(topology, sort_keys=False)
+
+
+def _watch(rng: Random, nodes: Iterable[dict[str, Any]]) -> None:
+    """Give some nodes an event socket, and let some of these tell their own capacity."""
+    for node in nodes:
+        if rng.random() < 0.5:
+            node["events"] = {"poll_s": rng.choice([0.5, 1]), "timeout_s": rng.choice([0.5, 2]), "retry_max_s": 3}
+            if rng.random() < 0.5:
+                node["resources"] = "pstn=fs"
+                node["model"]["max_sessions"] = rng.choice([5, 50])
 
 
 def _edge(rng: Random, number: int) -> dict[str, Any]:

@@ -194,7 +194,7 @@ class Client(Timed):
     def _channels(self, frame: Frame, now: float) -> None:
         uuids = uuids_of(frame.body)
         known = {leg.uuid for leg in self.calls}
-        self.calls.keep_only(uuids | self._born)
+        self.calls.keep_only(uuids.keys() | self._born)
         self._unasked = [uuid for uuid in uuids if uuid not in known and _UUID.fullmatch(uuid)]
         for _ in range(_ASKED_AT_ONCE):
             self._ask_next(now)

@@ -12,6 +12,7 @@ from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded, Re
 
 SETUP_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STANDING_MAX = 200_000
+_OVER_MAX = 1_000
 _AGAIN = (401, 407)  # the caller comes again, with its password
 TAKEN_OVER = "taken over"  # DialogEnded.why of a call that is rescued
 
@@ -82,6 +83,7 @@ class CallBook:
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.standing: dict[str, Entry] = {}
+        self._over: dict[str, None] = {}  # the latest that are recorded: forks of one INVITE end one by one
         self.sinks: list[Callable[[CallRecord], None]] = []
         self._clock = clock
 
@@ -95,8 +97,12 @@ class CallBook:
                     note.caller, note.callee, note.node, at - note.setup_s, at, note.attempts
                 )
         elif isinstance(note, DialogEnded):
-            if note.why != TAKEN_OVER:  # those go on without their node
+            if note.why == TAKEN_OVER:
+                pass  # it goes on without its node
+            elif note.call_id in self.standing:
                 self._end(note.call_id, note.why)
+            elif self.sinks and note.call_id not in self._over:
+                self._write(_of_an_earlier_life(note, self._clock()))
         elif isinstance(note, RescuedCallEnded):
             self._end(note.call_id, f"rescued, then {note.why}")
             self._end(note.other_call_id, f"rescued, then {note.why}")
@@ -109,6 +115,9 @@ class CallBook:
             self._write(_ended(call_id, why, entry, self._clock()))
 
     def _write(self, record: CallRecord) -> None:
+        if len(self._over) >= _OVER_MAX:
+            del self._over[next(iter(self._over))]
+        self._over[record.call_id] = None
         for sink in self.sinks:
             sink(record)
 
@@ -128,6 +137,12 @@ def _ended(call_id: str, why: str, entry: Entry, at: float) -> CallRecord:
         end=why,
         attempts=entry.attempts,
     )
+
+
+def _of_an_earlier_life(note: DialogEnded, at: float) -> CallRecord:
+    """A call that was answered before this process began: who called whom is not known any more."""
+    answered_at = at - note.duration_s
+    return _ended(note.call_id, note.why, Entry("", "", note.node, answered_at, answered_at, 1), at)
 
 
 def _failed(note: CallFailed, at: float) -> CallRecord:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
 from lab.cli.options import Api, Control, Json, Token
 from lab.cli.running import client
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 nodes = typer.Typer(
     no_args_is_help=True,
@@ -107,7 +110,6 @@ def _show(snapshots: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         typer.echo(json.dumps(list(snapshots), indent=2))
         return
     from rich.console import Console
-    from rich.text import Text
 
     from lab.cli.tables import table
     from lab.wording import milliseconds
@@ -116,7 +118,7 @@ def _show(snapshots: Sequence[dict[str, Any]], *, as_json: bool) -> None:
         (
             node["name"],
             node["address"],
-            Text(node["state"], style=_STYLES.get(node["state"], "")),
+            _state(node),
             _channels(node),
             f"{node['attempts']:,}",
             f"{node['failures']:,}",
@@ -126,6 +128,18 @@ def _show(snapshots: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     ]
     columns = ("node", "address", "state", "in use", "attempts", "failures", "first answer")
     Console().print(table("", *columns, rows=rows))
+
+
+def _state(node: dict[str, Any]) -> Text:
+    """Its state, and what its event socket adds to it."""
+    from rich.text import Text
+
+    text = Text(node["state"], style=_STYLES.get(node["state"], ""))
+    if node["paused"]:
+        text.append(", paused", style="magenta")
+    if node["events"] is False:
+        text.append(", events lost", style="yellow")
+    return text
 
 
 def _channels(node: dict[str, Any]) -> str:

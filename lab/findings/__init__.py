@@ -12,6 +12,7 @@ from lab.findings.finding import Finding
 from lab.findings.media import ports, silence
 from lab.findings.middleboxes import middleboxes
 from lab.findings.nodes import attempt_timeout_s, detection, detection_s, nodes, waits
+from lab.findings.operation import operation
 from lab.findings.paths import paths
 from lab.findings.registrations import registrations
 from topologies import Topology
@@ -38,6 +39,7 @@ def find(topology: Topology, policies: Mapping[str, Policy]) -> list[Finding]:
             *middleboxes(topology, config),
             *silence(topology, config),
             *certificates(config, datetime.now(UTC)),
+            *operation(config),
         ]
     for name, scenario in topology.scenarios.items():
         found += capacity(topology, name, scenario, policies)

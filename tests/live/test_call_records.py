@@ -79,6 +79,12 @@ def test_a_call_that_outlives_its_node_is_recorded_when_it_is_over() -> None:
     assert [(each.end, each.duration_s) for each in records] == [("rescued, then bye", 30.0)]
 
 
+def test_a_call_that_outlives_the_edge_is_recorded_without_its_parties() -> None:
+    told, records = book(130.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    assert records == [record(caller="", callee="", began_at=100.0, attempts=1)]
+
+
 def test_records_are_appended_to_a_file_with_one_heading(tmp_path: Path) -> None:
     path = tmp_path / "records" / "calls.csv"
     CsvSink(path).write([record(), record(call_id="two", answered_at=None)])

@@ -238,6 +238,19 @@ def test_connections_are_bounded(tmp_path: Path) -> None:
     in_loop(scenario)
 
 
+def test_who_holds_connections_keeps_no_health_check_out(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            host, port = place.server.addresses["health"]
+            held = [await asyncio.open_connection(host, port) for _ in range(70)]
+            status, _, _ = await asyncio.to_thread(fetch, f"http://{host}:{port}/health")
+            assert status == 200
+            for _, writer in held:
+                writer.close()
+
+    in_loop(scenario)
+
+
 def test_the_openapi_document_names_each_operation_once_and_all_it_refers_to() -> None:
     paths = document()["paths"]
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}

@@ -60,7 +60,8 @@ class ApiServer:
             await self._listen("api", make_app(self.service, api.token), api.host, api.port)
         if health is not None and health.http_port is not None:
             only = tuple(operation for operation in OPERATIONS if operation.open)
-            await self._listen("health", make_app(self.service, None, only), health.host, health.http_port)
+            app = make_app(self.service, None, only)
+            await self._listen("health", app, health.host, health.http_port, strangers=True)
         if health is not None and health.tcp_port is not None:
             self._beacon = await _opened(
                 asyncio.start_server(_accept, health.host, health.tcp_port), health.host, health.tcp_port
@@ -87,21 +88,39 @@ class ApiServer:
         self._servers.clear()
         self._runners.clear()
 
-    async def _listen(self, name: str, app: web.Application, host: str, port: int) -> None:
-        protocols = await self._protocols(app)
+    async def _listen(
+        self, name: str, app: web.Application, host: str, port: int, *, strangers: bool = False
+    ) -> None:
+        protocols = await self._protocols(app, strangers=strangers)
         loop = asyncio.get_running_loop()
         server = await _opened(loop.create_server(protocols, host, port), host, port)
         self._servers.append(server)
         self.addresses[name] = server.sockets[0].getsockname()[:2]
 
-    async def _protocols(self, app: web.Application) -> Callable[[], asyncio.BaseProtocol]:
-        """Makes the protocol of each connection, at most so many at a time."""
+    async def _protocols(
+        self, app: web.Application, *, strangers: bool = False
+    ) -> Callable[[], asyncio.BaseProtocol]:
+        """Makes the protocol of each connection, at most so many at a time.
+
+        One too many is refused; where ``strangers`` may come, who holds connections must not keep others out: the
+        oldest gives way.
+        """
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, handle_signals=False)
         self._runners.append(runner)
         await runner.setup()
         server = runner.server
         assert server is not None
-        return lambda: _Refused() if len(server.connections) >= CONNECTIONS_MAX else server()
+
+        def protocol() -> asyncio.BaseProtocol:
+            standing = server.connections
+            if len(standing) < CONNECTIONS_MAX:
+                return server()
+            if not strangers:
+                return _Refused()
+            standing[0].force_close()
+            return server()
+
+        return protocol
 
 
 class _Refused(asyncio.Protocol):
