@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import yaml
 
@@ -27,6 +27,7 @@ class Setting:
     allocator: str = ALLOCATORS[0]
     track_dialogs: bool = False  # siptwin always does; Kamailio's dialog module costs it memory and time
     registrations: Literal["", "relayed", "answered"] = ""  # REGISTERs go to the nodes, or the proxy answers them
+    store: str = ""  # URL of siptwin's database; "": none
     python: str = sys.executable  # the interpreter where siptwin is installed, plain or compiled
 
 
@@ -47,7 +48,7 @@ def start_kamailio(folder: Path, setting: Setting) -> Program:
 
 def start_siptwin(folder: Path, setting: Setting) -> Program:
     interface = {"transport": "udp", "host": PROXY.host, "port": PROXY.port}
-    topology = {
+    topology: dict[str, Any] = {
         "description": "Two SIPp answerers behind one edge.",
         "edges": {
             "edge1": {
@@ -62,8 +63,16 @@ def start_siptwin(folder: Path, setting: Setting) -> Program:
             for number, node in enumerate(NODES, 1)
         },
     }
+    if setting.store:
+        topology["databases"] = {"main": {"url": setting.store}}
+        topology["edges"]["edge1"]["store"] = "main"
     file = folder / "benchmark.yaml"
     file.write_text(yaml.safe_dump(topology, sort_keys=False))
+    if setting.store:
+        made = [setting.python, "-m", "lab.cli", "db", "create", str(file)]
+        done = subprocess.run(made, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise BenchmarkError(f"siptwin db create failed - {done.stderr.strip()}")
     command = [setting.python, "-m", "lab.cli", "serve", str(file), "--log-level", "warning"]
     # Neither proxy logs each call. The folder keeps the control socket away from that of an edge in service.
     return Program(command, core=PROXY_CORE, log=folder / "siptwin.log", env={"XDG_RUNTIME_DIR": str(folder)})

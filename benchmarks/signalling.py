@@ -79,11 +79,19 @@ def standing(proxy: str, setting: Setting) -> Iterator[tuple[Program, Path]]:
             yield program, folder
 
 
-def run_calls(proxy: str, setting: Setting, *, rate_per_s: int, seconds: int, warm_up_s: int = 0) -> Trial:
+def run_calls(
+    proxy: str,
+    setting: Setting,
+    *,
+    rate_per_s: int,
+    seconds: int,
+    warm_up_s: int = 0,
+    hold_ms: int = HOLD_MS,
+) -> Trial:
     """Place calls at a fixed rate. CPU is counted after the warm-up: old transactions end as fast as new begin."""
     with standing(proxy, setting) as (program, folder):
         calls = rate_per_s * (warm_up_s + seconds)
-        with sipp.start_caller(folder, rate_per_s=rate_per_s, calls=calls, hold_ms=HOLD_MS) as caller:
+        with sipp.start_caller(folder, rate_per_s=rate_per_s, calls=calls, hold_ms=hold_ms) as caller:
             cost = _measure_cpu(program, rate_per_s, warm_up_s, seconds) if warm_up_s else None
             caller.wait(seconds + GRACE_S)
         time.sleep(SETTLE_S)

@@ -188,6 +188,6 @@ async def at_rate(per_s: float, seconds: float, action: Callable[[], object]) ->
     """Do something so often for so long; a late loop catches up."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    for number in range(int(per_s * seconds)):
+    for number in range(round(per_s * seconds)):
         await asyncio.sleep(max(began + number / per_s - loop.time(), 0.0))
         action()
