@@ -19,6 +19,7 @@ HOT = [
     "engine/dialogs.py",
     *glob("engine/records/[a-z]*.py"),
     "engine/edge.py",
+    "engine/peers.py",
     "engine/here.py",
     "engine/nat.py",
     *glob("engine/sip/[a-z]*.py"),

@@ -216,7 +216,7 @@ class Unreachable(NamedTuple):
 
 
 class NodeOrder(NamedTuple):
-    """An operator's order to one node of the pool: ``drain``, ``resume``, ``disable`` or ``enable``."""
+    """An operator's order to a node, a relay or the edge itself, by its name."""
 
     node: str
     order: Literal["drain", "resume", "disable", "enable"]

@@ -207,11 +207,7 @@ class Edge:
         elif isinstance(event, Unreachable):
             self._unreachable(event, now)
         elif isinstance(event, NodeOrder):
-            node = self._pool.order(event, now)
-            if node is not None and event.order in ("enable", "resume"):
-                self._prober.soon(node, now)
-            elif node is None and rtpengines is not None:
-                rtpengines.servers.instruct(event.node, event.order, now)
+            self._order(event, now)
         elif isinstance(event, Committed):
             self._records.committed(event.ticket, now)
         elif isinstance(event, Loaded):
@@ -224,7 +220,7 @@ class Edge:
             for flow in self._registrar.kick(event.aor.encode(), now):
                 self._streams.close(flow, "its user was kicked", now)
         elif isinstance(event, Drain):
-            self._admission.draining = True
+            self._drain(True, now)
         elif isinstance(event, Reconfigure) and isinstance(event.settings, EdgeSettings):
             self._reconfigure(event.settings, now)
         return self._drain_out()
@@ -374,6 +370,22 @@ class Edge:
 
     # --- operators
 
+    def _order(self, event: NodeOrder, now: float) -> None:
+        """Carry out an order about a node, a relay, or this edge as a whole: the same words mean the same."""
+        node = self._pool.order(event, now)
+        if node is not None and event.order in ("enable", "resume"):
+            self._prober.soon(node, now)
+        elif event.node == self.config.name:
+            self._drain(event.order in ("drain", "disable"), now)
+        elif node is None and self.rtpengines is not None:
+            self.rtpengines.servers.instruct(event.node, event.order, now)
+
+    def _drain(self, drains: bool, now: float) -> None:
+        """Take no new work, and let agents who have another edge go there one by one; or end that."""
+        self._admission.draining = drains
+        peers = self._core.peers
+        self._registrar.leave(drains and peers is not None and bool(peers.ways()), now)
+
     def _reconfigure(self, settings: EdgeSettings, now: float) -> None:
         """Take over new settings. Calls under way go on under the policy that began them.
 
@@ -381,6 +393,7 @@ class Edge:
         (``needs_restart``).
         """
         config, policy = settings
+        nodes = self._node_flows(config)  # first what could refuse them
         differences = changes(self.config, config)
         before = {node.name: node for node in self._pool}
         self.config = self._core.config = config
@@ -390,7 +403,7 @@ class Edge:
         self._core.policy = policy
         self._core.policy_name = config.policy.use
         self._pool.passive, self._pool.probe = _passive(settings), config.probe
-        self._pool.replace(self._node_flows(config), now)
+        self._pool.replace(nodes, now)
         after = {node.name: node for node in self._pool}
         for name, node in before.items():
             if after.get(name) is not node:
@@ -447,6 +460,11 @@ class Edge:
 
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)
+
+    def others_snapshot(self) -> list[NodeSnapshot]:
+        """What else takes the orders that nodes take: relays, and this edge."""
+        relays = () if self.rtpengines is None else self.rtpengines.servers.snapshot()
+        return snapshots.others(self.config.name, self.draining, len(self._dialogs), relays)
 
 
 def _passive(settings: EdgeSettings) -> PassiveConfig:

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from engine.dialogs import Dialog, DialogTable
 from engine.events import Leg, NodeEvents
+from engine.media.ng.servers import RelaySnapshot
 from engine.nat import words
+from engine.nodes import NodeSnapshot
 from engine.registrar import Binding
 from engine.registrar.bindings import Bindings
 
@@ -78,3 +80,32 @@ def registrations(bindings: Bindings, aor: str, now: float) -> Iterator[Registra
             expires_s=max(binding.expires_at - now, 0.0),
             nat=words(binding.signs),
         )
+
+
+def others(edge: str, draining: bool, calls: int, relays: Iterable[RelaySnapshot]) -> list[NodeSnapshot]:
+    """Relays and the edge itself, as operators see nodes."""
+    found = [_other(edge, "", "edge", "draining" if draining else "active", 0, calls)]
+    found += [_other(each.name, each.address, "relay", each.state, each.weight, each.calls) for each in relays]
+    return found
+
+
+def _other(name: str, address: str, group: str, state: str, weight: int, calls: int) -> NodeSnapshot:
+    return NodeSnapshot(
+        name=name,
+        address=address,
+        groups=(group,),
+        state=state,
+        priority=0,
+        weight=weight,
+        in_use={"calls": calls},
+        capacity={},
+        attempts=0,
+        failures=0,
+        latency_s=None,
+        closed_for_s=0.0,
+        events=None,
+        sessions=None,
+        max_sessions=None,
+        idle_cpu=None,
+        paused=False,
+    )

@@ -25,6 +25,7 @@ from engine.live.serve import serve
 from engine.live.source import Change
 from engine.live.store import Store
 from engine.live.store.schema import check
+from engine.live.tls import read_tls
 from engine.policies import load_policy
 from engine.policy import Policy
 from lab.databases import open_database
@@ -156,8 +157,9 @@ class Serving:
         config, policy = self._settings(topology)
         if self._config is not None and (reason := needs_restart(self._config, config)):
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
+        change = self._change(config, policy)
         self.fingerprint = topology.fingerprint()
-        return self._change(config, policy)
+        return change
 
     def add_node(self, node: Mapping[str, Any]) -> Change:
         """The settings in force with one node more, which the next reload forgets.
@@ -184,6 +186,7 @@ class Serving:
         return self._change(with_addresses(config), self._routes)
 
     def _change(self, config: EdgeConfig, policy: Policy) -> Change:
+        read_tls(config.host_interfaces)  # a certificate that cannot be read is refused with all the rest
         self._config, self._routes = config, policy
         config = self._with_certificate(self._with_secret(config))
         settings = EdgeSettings(replace(config, interfaces=self._bound), policy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.config import PeerConfig
@@ -32,7 +33,8 @@ def peer_config(topology: Topology, edge_name: str, other_name: str) -> PeerConf
     if topology.edges[edge_name].interfaces[ours].transport != transport:
         ours = topology.interface(edge_name, transport).name
     base = topology.source_path.parent if topology.source_path else None
-    interfaces = tuple(each.to_engine(name, base) for name, each in other.interfaces.items())
+    # Its certificates are its own business: that they change is nothing to others.
+    interfaces = tuple(replace(each.to_engine(name, base), tls=None) for name, each in other.interfaces.items())
     return PeerConfig(name=other_name, interfaces=interfaces, interface=theirs, by=ours)
 
 

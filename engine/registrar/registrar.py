@@ -215,6 +215,10 @@ class Registrar:
         if not self._config.shared:
             self._rehoming.node_lost(node, self._config, now)
 
+    def leave(self, drains: bool, now: float) -> None:
+        """Nothing new is taken here, but by other edges: agents are sent away one by one; or not any more."""
+        self._rehoming.leave(drains, self._config, now)
+
     # --- connections
 
     def lease(self, flow: Flow) -> float:

@@ -1,4 +1,6 @@
-"""Agents whose node is gone, where the nodes share nothing: they are made to register anew, without a storm.
+"""Agents whose node is gone where the nodes share nothing, or whose edge drains: they are made to register anew.
+
+It is done without a storm.
 
 An agent on a connection loses that, at an instant of its own within the window, and registers anew when it is
 back. One on UDP can't be told; its next refresh goes to a node that lives, and comes soon, because such agents are
@@ -30,7 +32,7 @@ class Connections(Protocol):
 class Rehoming:
     """Watches over the agents of nodes that are lost."""
 
-    __slots__ = ("_bindings", "_out", "_rng", "_wheel", "connections")
+    __slots__ = ("_bindings", "_out", "_rng", "_wheel", "connections", "leaving")
 
     def __init__(self, bindings: Bindings, out: list[Effect], wheel: Wheel, rng: random.Random) -> None:
         self._bindings = bindings
@@ -38,6 +40,7 @@ class Rehoming:
         self._wheel = wheel
         self._rng = rng
         self.connections: Connections | None = None
+        self.leaving = False  # all agents are sent away: the edge drains
 
     def node_lost(self, node: str, config: RegistrarConfig, now: float) -> None:
         """A node takes nothing new any more: calls go to others, which don't know its agents."""
@@ -56,9 +59,23 @@ class Rehoming:
         for flow, at in flows.items():
             self._wheel.look_by(Recall(self, flow, at), at, now)
 
+    def leave(self, leaving: bool, config: RegistrarConfig, now: float) -> None:
+        """Send all agents on connections away, each at an instant of its own, or don't any more."""
+        if leaving and not self.leaving:
+            flows = {each.flow: None for each in self._bindings if each.flow is not None and each.flow.stream}
+            for flow in flows:
+                at = now + self._rng.random() * config.rehome_window_s
+                self._wheel.look_by(Recall(self, flow, at), at, now)
+        self.leaving = leaving
+
     def recall(self, flow: Flow, now: float) -> None:
-        """The time of one connection has come; unless its agents have a node again."""
-        if self.connections is not None and any(binding.stale for binding in self._bindings.on(flow)):
+        """The time of one connection has come; unless its agents have a node again, or the edge drains no more."""
+        if self.connections is None:
+            return
+        bindings = self._bindings.on(flow)
+        if self.leaving and bindings:
+            self.connections.close(flow, "the edge drains", now)
+        elif any(binding.stale for binding in bindings):
             self.connections.close(flow, "its node is lost", now)
 
 

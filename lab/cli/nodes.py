@@ -20,7 +20,9 @@ nodes = typer.Typer(
     help="List the nodes of a running `siptwin serve`, or take them out of service and back.",
 )
 
-NodeName: TypeAlias = Annotated[str, typer.Argument(metavar="NODE", help="The node's name.")]
+NodeName: TypeAlias = Annotated[
+    str, typer.Argument(metavar="NODE", help="The node's name; in orders also a relay's, or the edge's.")
+]
 
 _STYLES: Final = {
     "active": "green",
@@ -52,7 +54,7 @@ def _order(order: str) -> Callable[[str, Path | None, str | None, Path | None, b
 
 
 for _name, _help in (
-    ("drain", "Send a node no new calls; those that stand go on."),
+    ("drain", "Send a node, a relay or the edge no new calls; those that stand go on."),
     ("resume", "End a drain: the node takes calls again once it answers a probe."),
     ("disable", "Send a node no new calls and no probes; those that stand go on."),
     ("enable", "Take a disabled node back into service once it answers a probe."),

@@ -36,6 +36,8 @@ class Operated(Protocol):
 
     def nodes_snapshot(self, now: float) -> Sequence[NodeSnapshot]: ...
 
+    def others_snapshot(self) -> Sequence[NodeSnapshot]: ...
+
     def calls(self, now: float) -> Iterator[CallSnapshot]: ...
 
     def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]: ...
@@ -113,10 +115,15 @@ class Service:
         raise ApiError(404, f"unknown node {name!r} - there are {known}")
 
     def order(self, name: str, order: models.Order) -> NodeSnapshot:
-        """Give an order about a node, and see what became of it."""
-        self.node(name)
+        """Give an order about a node, a relay or the edge itself, and see what became of it."""
+        self._orderable(name)
         self.host.deliver(NodeOrder(name, order))
-        return self.node(name)
+        return self._orderable(name)
+
+    def _orderable(self, name: str) -> NodeSnapshot:
+        others = {other.name: other for other in self.edge.others_snapshot()}
+        known = any(node.name == name for node in self.nodes())
+        return others[name] if name in others and not known else self.node(name)
 
     async def add_node(self, node: models.NewNode) -> NodeSnapshot:
         if any(known.name == node.name for known in self.nodes()):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from engine.config import RegistrarConfig
 from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned
 from tests.engine.harness import EDGE, Peer
-from tests.engine.peers.pair import Pair, Wired, browser, registers
+from tests.engine.peers.pair import SECRET, Pair, Wired, browser, registers
 from tests.engine.wire import Wire, message
 
 
@@ -182,10 +183,53 @@ def test_a_notice_is_believed_of_an_edge_alone(pair: Pair) -> None:
     assert agent.world is pair.two
 
 
-def test_an_edge_that_drains_is_asked_all_the_same(pair: Pair) -> None:
+def test_an_edge_that_drains_is_asked_all_the_same() -> None:
+    pair = Pair(registrar=RegistrarConfig(secret=SECRET, flow_wait_s=0.0, rehome_window_s=10_000.0))
     agent, stored = moves(pair)
     pair.two.drain()
     pair.advance(20)
     assert pair.one.told(PeerLost) == []
     pair.one.node("FS1").invite(stored)
     assert agent.got("INVITE")
+
+
+def test_an_edge_that_drains_sends_its_agents_to_the_others_and_their_calls_go_on(pair: Pair) -> None:
+    agent = browser(pair.one)
+    registers(agent)
+    call = agent.invite(f"sip:9196@{EDGE}")
+    node = pair.one.node("FS1")
+    node.answer(200)
+    call.ack()
+    pair.one.order("edge1", "drain")
+    assert agent.request("MESSAGE", f"sip:9196@{EDGE}").statuses == [503]
+    pair.advance(30)
+    assert agent.flow in pair.one.closed
+    agent.closes()
+    after = browser(pair.two)
+    registers(after, cseq=2)
+    after.within("BYE", call.final, cseq=2)
+    node.answer(200, method="BYE")
+    assert pair.one.edge.idle
+
+
+def test_an_edge_that_drains_no_more_keeps_its_agents(pair: Pair) -> None:
+    agent = browser(pair.one)
+    registers(agent)
+    pair.one.order("edge1", "drain")
+    assert pair.one.edge.draining
+    assert [other.state for other in pair.one.edge.others_snapshot()] == ["draining"]
+    pair.one.order("edge1", "resume")
+    pair.advance(40)
+    assert pair.one.closed == []
+    assert agent.invite(f"sip:9196@{EDGE}").statuses == [100]
+
+
+def test_an_edge_that_is_alone_keeps_its_agents_while_it_drains(pair: Pair) -> None:
+    agent = browser(pair.one)
+    registers(agent)
+    pair.two.deaf = True
+    pair.advance(20)
+    pair.one.order("edge1", "drain")
+    pair.advance(40)
+    assert pair.one.closed == []
+    assert agent.world is pair.one
