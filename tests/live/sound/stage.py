@@ -13,6 +13,8 @@ from typing import Any, Protocol
 from engine.boundary import AgentOrder, Datagram, Effect, Input, Interface, Machine, Note, Send
 from engine.edge import Edge
 from engine.live import LiveHost
+from engine.live.relay.certificate import new_certificate
+from engine.live.relay.hosting import PlaneMaker, plane_for
 from lab.certificates import make_certificate
 from lab.rehearsal.addresses import onto_loopback
 from sim.agents.notes import BindingStored
@@ -100,7 +102,9 @@ class Stage:
         self.notes: dict[str, list[Note]] = {}
         self._hosts: dict[str, LiveHost] = {}
         self.edge: Edge
-        for part in parts(topology, None):
+        certificate = new_certificate()
+        fingerprint = bytes(certificate.fingerprint).decode()
+        for part in parts(topology, None, fingerprints={"edge": fingerprint}):
             if part.role == "client" and not crowd:
                 continue
             machine = part.make(Birth(0, False), Random())
@@ -108,12 +112,15 @@ class Stage:
                 self.edge = machine
             elif part.role == "node":
                 machine = Ear(machine, self.beacons if crowd else self.sound)
-            self._host(part.place, machine, part.interfaces)
+            media = None if part.relay is None else plane_for(part.relay, certificate)
+            self._host(part.place, machine, part.interfaces, media)
 
-    def _host(self, place: str, machine: Machine, interfaces: Sequence[Interface]) -> None:
+    def _host(
+        self, place: str, machine: Machine, interfaces: Sequence[Interface], media: PlaneMaker | None
+    ) -> None:
         told = self.notes[place] = []
         shown = [replace(each, tls=self.files.tls if each.secure else None) for each in interfaces]
-        self._hosts[place] = LiveHost(machine, shown, on_note=lambda note, now: told.append(note))
+        self._hosts[place] = LiveHost(machine, shown, on_note=lambda note, now: told.append(note), media=media)
 
     @classmethod
     @asynccontextmanager

@@ -77,7 +77,7 @@ async def _tried(
         await c.clear(stage, *phones)
 
 
-@pytest.mark.parametrize("kind", ["rtpengine"])
+@pytest.mark.parametrize("kind", ["builtin", "rtpengine"])
 def test_everybody_is_heard(kind: str, tmp_path: Path) -> None:
     async def scenario(relay: dict[str, Any]) -> list[str]:
         async with cast(tmp_path, relay, *PHONES) as company:
@@ -88,7 +88,7 @@ def test_everybody_is_heard(kind: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["rtpengine"])
+@pytest.mark.parametrize("kind", ["builtin", "rtpengine"])
 def test_everybody_is_heard_by_everybody(kind: str, tmp_path: Path) -> None:
     """The whole product: some minutes for each relay."""
     everything = tuple(
