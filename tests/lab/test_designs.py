@@ -60,9 +60,12 @@ def test_the_chosen_design_reaches_everybody_all_the_time(compared: pd.DataFrame
 
 def test_the_picture_has_a_row_for_each_design(compared: pd.DataFrame) -> None:
     figure = draw_designs(compared.reset_index())
-    upper, lower = figure.axes
+    upper, lower, *bars = figure.axes
     assert [label.get_text().split()[0] for label in upper.get_yticklabels()] == list(DESIGNS)
     assert next(label.get_text() for label in lower.get_xticklabels()) == "lan"
+    lost, away = ([bar.get_width() for bar in axes.patches] for axes in bars)
+    assert lost == list(compared.groupby("design").calls_lost.sum())
+    assert away == list(compared.groupby("design").unreachable_s.max())
 
 
 def test_an_unknown_design_is_told_in_one_line() -> None:

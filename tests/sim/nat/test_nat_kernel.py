@@ -15,6 +15,7 @@ from random import Random
 
 import pytest
 
+from lab.nat_table import nat_table
 from sim.nat import PRESETS, Dropped, Nat
 from tests.sim.nat.probes import In, Out, Probe, ask_kernel, ask_machine
 from tests.sim.nat.rig import GUARDED_PORTS, INSIDE, OUTSIDE, RANDOM_PORTS, ROUTER, NotPermittedError, Rig, why_not
@@ -141,6 +142,31 @@ SYMMETRIC: list[Probe] = [
 def test_masquerade(rig: Rig, probes: list[Probe]) -> None:
     kernel, times = ask_kernel(rig, probes)
     assert ask_machine(machine(), probes, times) == kernel
+
+
+def kept_alive(interval_s: float, port: int) -> list[Probe]:
+    """An agent registers, answers the keep-alives that reach it, and is called just before the next one."""
+    name = f"every {interval_s:g} s"
+    probes: list[Probe] = [Out(name, 0.0, ("A", port), ("S1", 6001)), In(f"{name}: 200", 0.05, ("S1", 6001), name)]
+    arriving = 2 if interval_s < UNREPLIED_S else 0
+    for number in range(1, arriving + 1):
+        at_s = number * interval_s
+        probes.append(In(f"{name}: OPTIONS {number}", at_s, ("S1", 6001), name))
+        probes.append(Out(f"{name}: answer {number}", at_s + 0.05, ("A", port), ("S1", 6001)))
+    probes.append(In(f"{name}: INVITE", (arriving + 0.97) * interval_s, ("S1", 6001), name))
+    return probes
+
+
+def test_the_table_of_keep_alives_holds_for_the_kernel(rig: Rig) -> None:
+    """Its row for ``linux_masquerade``, with the time-out of 30 s shortened to two, and all else with it."""
+    shortened = PRESETS["linux_masquerade"].stages[0].unreplied_s / UNREPLIED_S
+    intervals_s = (1.0, 1.8, 2.5, 4.0)
+    probes = [probe for port, each in enumerate(intervals_s, start=5030) for probe in kept_alive(each, port)]
+    kernel, times = ask_kernel(rig, probes)
+    assert ask_machine(machine(), probes, times) == kernel
+    table = nat_table(["linux_masquerade"], intervals_s=[each * shortened for each in intervals_s])
+    reached = [float(kernel[f"every {each:g} s: INVITE"].startswith("A:")) for each in intervals_s]
+    assert list(table.reached) == reached == [1.0, 1.0, 0.0, 0.0]
 
 
 def test_masquerade_behind_a_firewall(rig: Rig) -> None:
