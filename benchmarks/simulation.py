@@ -6,9 +6,11 @@ import argparse
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.table import Table
 
@@ -20,8 +22,12 @@ WORKER = Path(__file__).with_name("simulation_worker.py")
 SLOWEST_CALLS_PER_S = 50  # a run that is slower is ended
 START_UP_S = 60
 DAY_S = 86_400
+HOUR_S = 3600
+FIRST_USER = 10_000
 LIGHT_RATE_PER_S = 0.05
 SLOWEST_DAY_S = 600  # probes are most of a day under light load
+SLOWEST_AGENT_DAY_S = 0.6
+SLOWEST_LOG_IN_S = 0.05
 
 
 def measure(python: str, topology: str, scenario: str, calls: int) -> dict[str, Any]:
@@ -38,6 +44,53 @@ def measure_days(python: str, topology: str, scenario: str, days: int) -> dict[s
     """Simulate so many days under light load in a fresh process, on one core."""
     arguments = [topology, scenario, str(days * DAY_S), str(LIGHT_RATE_PER_S)]
     return _simulate(python, arguments, START_UP_S + days * SLOWEST_DAY_S)
+
+
+def agents_topology(agents: int) -> dict[str, Any]:
+    """Softphones and browsers, half and half, that do nothing but stay registered."""
+    last = FIRST_USER + agents - 1
+    browsers = FIRST_USER + agents // 2
+    usual = {"register_spread_s": 300, "expires_s": 3600}
+    return {
+        "edges": {
+            "edge1": {
+                "interfaces": {
+                    "phones": {"host": "127.0.0.1"},
+                    "web": {"host": "127.0.0.1", "port": 8080, "transport": "ws"},
+                    "inside": {"host": "127.0.0.2"},
+                },
+                "registrar": {"secret": "of this benchmark alone"},
+                "streams": {"connections_per_address": agents},
+            }
+        },
+        "nodes": {
+            "FS1": {
+                "host": "127.0.1.1",
+                "interface": "inside",
+                "model": {"users": f"{FIRST_USER}-{last}", "force_expires_s": 3600},
+            }
+        },
+        "clients": {
+            "phones": {
+                "kind": "softphone", "host": "127.0.2.1", "users": f"{FIRST_USER}-{browsers - 1}", **usual
+            },
+            "pages": {
+                "kind": "browser", "transport": "ws", "host": "127.0.2.2", "users": f"{browsers}-{last}", **usual
+            },
+        },
+        "scenarios": {"day": {"duration_s": DAY_S}},
+    }  # fmt: skip
+
+
+def measure_agents(python: str, agents: int, hours: float) -> dict[str, Any]:
+    """Simulate agents that stay registered, in a fresh process, on one core."""
+    with tempfile.TemporaryDirectory(prefix="siptwin-benchmark-") as name:
+        file = Path(name) / "agents.yaml"
+        file.write_text(yaml.safe_dump(agents_topology(agents), sort_keys=False))
+        arguments = [str(file), "day", str(hours * HOUR_S)]
+        at_most_s = START_UP_S + agents * (SLOWEST_LOG_IN_S + hours / 24 * SLOWEST_AGENT_DAY_S)
+        told = _simulate(python, arguments, at_most_s)
+    return {"agents": agents, "hours": hours, **told}
 
 
 def _simulate(python: str, arguments: list[str], at_most_s: float) -> dict[str, Any]:
@@ -60,6 +113,8 @@ def main() -> None:
     made.add_argument(
         "--days", type=int, help=f"instead: memory over so many days at {LIGHT_RATE_PER_S} calls/s a client"
     )
+    made.add_argument("--agents", type=int, help="instead: so many agents that stay registered")
+    made.add_argument("--hours", type=float, default=24.0, help="with --agents: for so long")
     made.add_argument("--topology", default="seed", help="a packaged topology or a file")
     made.add_argument("--scenario", default="quiet", help="one of its scenarios")
     made.add_argument(
@@ -70,6 +125,9 @@ def main() -> None:
 
     if options.days:
         _show_days(measure_days(options.python, options.topology, options.scenario, options.days), options)
+        return
+    if options.agents:
+        _show_agents(measure_agents(options.python, options.agents, options.hours), options)
         return
     rows = []
     for calls in (int(word) for word in options.calls.split(",") if word):
@@ -90,6 +148,26 @@ def main() -> None:
             f"{row['added_bytes'] / 1e6:.1f}",
             str(row["violations"]),
         )
+    Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
+
+
+def _show_agents(told: dict[str, Any], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps({"title": "Simulated agents", **told}, indent=2))
+        return
+    title = f"{told['agents']:,} agents, half of them in browsers, over {told['hours']:g} hours"
+    table = Table(title=title)
+    columns = ("wall s", "CPU s", "registrations and refreshes", "logged out", "violations", "memory added, MB")
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    table.add_row(
+        f"{told['wall_s']:.0f}",
+        f"{told['cpu_s']:.0f}",
+        f"{told['registered']:,}",
+        str(told["log_outs"]),
+        str(told["violations"]),
+        f"{told['added_bytes'] / 1e6:.0f}",
+    )
     Console(width=None if sys.stdout.isatty() else UNSEEN_WIDTH).print(table)
 
 

@@ -10,6 +10,7 @@ import json
 import resource
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from sim.run import simulate
@@ -46,15 +47,25 @@ def main() -> None:
         if now >= DAY_S * (len(day_ends) + 1):
             day_ends.append(resident_bytes())
 
+    counted: Counter[str] = Counter()
     before = peak_bytes()
     cpu_s, wall_s = time.process_time(), time.perf_counter()
-    run = simulate(topology, scenario=scenario, duration_s=duration_s, record="none", progress=on_progress)
+    run = simulate(
+        topology,
+        scenario=scenario,
+        duration_s=duration_s,
+        record="none",
+        progress=on_progress,
+        on_note=lambda record: counted.update((type(record.note).__name__,)),
+    )
     told = {
         "wall_s": time.perf_counter() - wall_s,
         "cpu_s": time.process_time() - cpu_s,
         "added_bytes": peak_bytes() - before,
         "day_ends_bytes": day_ends,
         "violations": len(run.violations),
+        "registered": counted["Registered"],
+        "log_outs": counted["RegistrationLost"],
     }
     print(json.dumps(told))
 
