@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from hashlib import sha256
 from random import Random
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
-from engine.config import EdgeConfig, PolicyConfig
+from engine.boundary import Interface
+from engine.config import RELAYS, EdgeConfig, PolicyConfig
 from engine.edge import Edge, EdgeSettings
 from engine.media.sdp.attributes import Fingerprint
 from engine.policies.loading import load_policy
@@ -23,8 +24,11 @@ from sim.host import Birth
 from sim.nodes import NOTHING_RECORDED, node_host, node_part
 from sim.part import Part
 from sim.recorded import Recorded
+from sim.relays import rtpengine_part
 from topologies import Topology
 from topologies.scenarios import Scenario
+
+_CONTROL_PORT: Final = 22_222  # from which edges order rtpengines about
 
 PolicyChoice: TypeAlias = str | Policy | type[Policy] | None
 """What routes instead of the edges' own policies: a name as in a topology, a policy's class, of which each start
@@ -66,6 +70,7 @@ def parts(
     outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
     talks = topology.media_mode(scenario) != "none"
     found = [node_part(topology, name, databases, outcomes, talks=talks) for name in topology.nodes]
+    found += [rtpengine_part(topology, name) for name in topology.rtpengines]
     found += [_edge(topology, name, policy, fingerprints.get(name, "")) for name in topology.edges]
     for name in topology.clients:
         found += client_parts(topology, name, scenario, duration_s)
@@ -99,11 +104,17 @@ def _edge(topology: Topology, name: str, policy: PolicyChoice, fingerprint: str)
         place=name,
         name=name,
         role="edge",
-        interfaces=config.host_interfaces,
+        interfaces=tuple(_with_port(each) for each in config.host_interfaces),
         make=make,
         store=config.store,
         relay=config.relay if built_in else None,
     )
+
+
+def _with_port(interface: Interface) -> Interface:
+    """A simulated socket has the port that it is given."""
+    asks_rtpengines = interface.name.startswith(RELAYS) and interface.transport == "udp"
+    return dataclasses.replace(interface, port=_CONTROL_PORT) if asks_rtpengines else interface
 
 
 def edge_config(topology: Topology, name: str) -> EdgeConfig:

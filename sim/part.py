@@ -19,12 +19,12 @@ class Part:
     """One machine of a topology: its place, its addresses, and how it is made at each start of its process.
 
     ``name`` is what the topology calls it; a client of several softphones or browsers has a part for each.
-    ``store`` says how its records are kept, ``relay`` what its built-in relay binds.
+    ``store`` says how its records are kept, ``relay`` what its built-in relay, or an rtpengine, binds.
     """
 
     place: str
     name: str
-    role: Literal["edge", "node", "client"]
+    role: Literal["edge", "node", "client", "relay"]
     interfaces: tuple[Interface, ...]
     make: Maker
     store: StoreConfig | None = None

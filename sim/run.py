@@ -33,6 +33,7 @@ from sim.host import Birth, Factory
 from sim.links import Link
 from sim.part import Part
 from sim.recorded import Recorded
+from sim.relays import rtpengine_part
 from sim.schedule import faults_of
 from sim.trace import MessageListener, MessageRecord, NoteListener, NoteRecord, Recording
 from sim.world import World
@@ -205,6 +206,10 @@ def _look_at_media(topology: Topology, scenario: Scenario, world: World) -> None
         relay = edge_config(topology, name).relay
         if relay is not None and relay.rtpengine is None:
             media.add_relay(name, relay)
+    for name in topology.rtpengines:
+        part = rtpengine_part(topology, name)
+        if part.relay is not None:
+            media.add_relay(name, part.relay)
 
 
 def _factory(world: World, part: Part) -> Factory:

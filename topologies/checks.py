@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 Check: TypeAlias = Callable[["Topology"], Iterator[Problem]]
 
-WORDS = ("edges", "nodes", "clients", "*")
+WORDS = ("edges", "nodes", "clients", "rtpengines", "*")
 """Names that mean many places."""
 
 
@@ -44,7 +44,8 @@ def places(topology: Topology, word: str) -> tuple[str, ...]:
         "edges": tuple(topology.edges),
         "nodes": tuple(topology.nodes),
         "clients": tuple(topology.clients),
-        "*": (*topology.edges, *topology.nodes, *topology.clients),
+        "rtpengines": tuple(topology.rtpengines),
+        "*": (*topology.edges, *topology.nodes, *topology.clients, *topology.rtpengines),
     }
     if word in many:
         return many[word]
@@ -251,8 +252,9 @@ def _fault(topology: Topology, scenario: Scenario, fault: Fault, where: Path) ->
                 yield Problem((*where, "target"), what, did_you_mean(fault.target, known))
         case ProcessFault() | Start() | Flap() | Slow() | LoadFault(kind="normal"):
             if fault.target not in topology.databases:
-                allowed = (*topology.edges, *topology.nodes, *topology.databases)
-                yield from _target(topology, fault.target, where, allowed, "an edge, a node or a database")
+                allowed = (*topology.edges, *topology.nodes, *topology.databases, *topology.rtpengines)
+                kinds = "an edge, a node, an rtpengine or a database"
+                yield from _target(topology, fault.target, where, allowed, kinds)
         case Deed() | Call() | Sleep() | ChangeNetwork():
             yield from _agents(topology, fault, where)
         case Originate():

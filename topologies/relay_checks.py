@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from topologies.errors import Path, Problem, did_you_mean
-from topologies.rtpengines import Rtpengines
+from topologies.rtpengines import Rtpengines, name_of
 
 if TYPE_CHECKING:
     from topologies.topology import Topology
@@ -21,7 +21,7 @@ def relays(topology: Topology) -> Iterator[Problem]:
         where: Path = ("edges", edge_name, "relay")
         yield from _served(topology, edge_name, where)
         if edge.relay.rtpengine:
-            yield from _named(edge.relay.rtpengine, where)
+            yield from _named(topology, edge.relay.rtpengine, where)
             continue
         for each in edge.relay.to_engine(edge.interfaces).interfaces:
             here = (*where, "interfaces", each.name)
@@ -54,14 +54,19 @@ def _served(topology: Topology, edge_name: str, where: Path) -> Iterator[Problem
                 yield Problem(here, what, "take it out of one of the two")
 
 
-def _named(servers: Rtpengines, where: Path) -> Iterator[Problem]:
+def _named(topology: Topology, servers: Rtpengines, where: Path) -> Iterator[Problem]:
+    """Names that are taken, by another server of the same relay, or by something else."""
+    others = {*topology.edges, *topology.nodes, *topology.clients, *topology.nats, *topology.balancers}
     names: set[str] = set()
     for position, server in enumerate(servers):
-        name = server.name or f"rtpengine{position + 1}"
-        if name in names:
-            yield Problem(
-                (*where, "rtpengine", position), f"a second rtpengine is called {name}", "rename one: name:"
-            )
+        name = name_of(server, position + 1)
+        known = topology.rtpengines[name]
+        if name in names or (known.host, known.port) != (server.host, server.port):
+            what = f"a second rtpengine is called {name}"
+            yield Problem((*where, "rtpengine", position), what, "give one of the two another name:")
+        elif name in others:
+            what = f"{name!r} is the name of something else"
+            yield Problem((*where, "rtpengine", position), what, "choose another name:")
         names.add(name)
 
 

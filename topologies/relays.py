@@ -13,7 +13,7 @@ from engine.media.ng.settings import NgConfig
 from topologies.base import Host, IpAddress, Positive, Seconds, Section, Table, default_of
 from topologies.edge_interfaces import EdgeInterface
 from topologies.errors import RefusedError, did_you_mean
-from topologies.rtpengines import Rtpengines, RtpengineTimers, ng_config
+from topologies.rtpengines import Rtpengine, Rtpengines, RtpengineTimers, name_of, ng_config
 
 Profile = Literal["rtp", "srtp", "dtls", "webrtc"]
 Codec = Literal["opus", "g722", "pcmu", "pcma", "g729", "gsm", "telephone-event", "cn"]
@@ -100,6 +100,11 @@ class Relay(Section):
         default=default_of(RelayConfig, "timeout_s"),
         description="Ports of a call in which nobody has sent for so long are given back; 0: never.",
     )
+
+    @property
+    def rtpengines(self) -> dict[str, Rtpengine]:
+        """By name."""
+        return {name_of(server, number): server for number, server in enumerate(self.rtpengine, start=1)}
 
     def to_engine(self, interfaces: Mapping[str, EdgeInterface]) -> RelayConfig:
         """The engine's own form of it; ``interfaces`` are the edge's."""

@@ -74,6 +74,11 @@ class RtpengineTimers(Section):
 Rtpengines = tuple[Annotated[Rtpengine, BeforeValidator(_address)], ...]
 
 
+def name_of(server: Rtpengine, number: int) -> str:
+    """Its own name, or its place in the list."""
+    return server.name or f"rtpengine{number}"
+
+
 def ng_config(servers: Rtpengines, timers: RtpengineTimers, control_host: str | None) -> NgConfig | None:
     """The engine's own form; None where there is no rtpengine."""
     if not servers:
@@ -81,7 +86,7 @@ def ng_config(servers: Rtpengines, timers: RtpengineTimers, control_host: str | 
     return NgConfig(
         servers=tuple(
             NgServerConfig(
-                name=server.name or f"rtpengine{number}",
+                name=name_of(server, number),
                 host=server.host,
                 port=server.port,
                 transport=server.transport,

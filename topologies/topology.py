@@ -23,6 +23,7 @@ from topologies.middleboxes import Balancer, Listener, Nat
 from topologies.nodes import Node
 from topologies.opensips import OpenSipsSource, out_of_nodes
 from topologies.peers import peer_config, peers_of
+from topologies.rtpengines import Rtpengine
 from topologies.scenarios import Scenario
 
 
@@ -120,6 +121,15 @@ class Topology(Section):
             return "none"
         relayed = any(edge.relay is not None for edge in self.edges.values())
         return scenario.media or ("streams" if relayed else "none")
+
+    @property
+    def rtpengines(self) -> dict[str, Rtpengine]:
+        """All that the edges' relays use, by name; edges may share them."""
+        found: dict[str, Rtpengine] = {}
+        for edge in self.edges.values():
+            if edge.relay is not None:
+                found |= edge.relay.rtpengines
+        return found
 
     def served(self, edge_name: str) -> tuple[str, ...]:
         """The nodes that an edge serves, in the order of the file."""

@@ -144,7 +144,7 @@ ONE_PROBLEM = {
     "fault without kind": ("kind: kill, ", "", 17, "'kind' is missing", "one of call, change_network"),
     "fault key": ("kind: kill", "kind: kill, one_way: true", 17, "unknown key 'one_way'", "known here"),
     "fault target": ("target: FS1", "target: FS9", 17, "no place 'FS9'", "'FS1'"),
-    "wrong target": ("target: FS1", "target: callers", 17, "not an edge, a node or a database", "edge1, FS1"),
+    "wrong target": ("target: FS1", "target: callers", 17, "not an edge, a node, an rtpengine", "edge1, FS1"),
     "late fault": ("at_s: 30", "at_s: 101", 17, "after the end", "lengthen"),
     "long flap": ("kind: kill", "kind: flap, times: 8", 17, "beyond the end", "less often"),
     "order to whom": ("kind: kill", "kind: drain, edges: [e]", 17, "no edge 'e'", "edge1"),

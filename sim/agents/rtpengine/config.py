@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.boundary import Interface
+from engine.media.sdp.attributes import Fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,5 +25,6 @@ class RtpengineConfig:
     name: str
     control: tuple[Interface, ...]
     interfaces: tuple[RtpengineInterface, ...]
+    fingerprint: Fingerprint | None = None  # of its certificate; None: one of its own making
     max_sessions: int | None = None  # more calls at once are refused (--max-sessions)
     cookies_s: float = 30.0  # an answer is given again for so long, where the cookie comes again

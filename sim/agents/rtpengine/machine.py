@@ -26,7 +26,7 @@ class Rtpengine:
         self._config = config
         self._random = random
         self._places = Places(config.interfaces, random)
-        self._fingerprint = Fingerprint(b"sha-256", random.randbytes(32))
+        self._fingerprint = config.fingerprint or Fingerprint(b"sha-256", random.randbytes(32))
         self._calls: dict[bytes, ModelledCall] = {}
         self._owners: dict[tuple[str, int], ModelledCall] = {}  # by interface and even port
         self._cookies: dict[bytes, tuple[float, bytes]] = {}  # oldest first
@@ -123,8 +123,10 @@ class Rtpengine:
             return {"result": "load limit", "message": "Parallel session limit reached"}
         try:
             if call is None:
-                name = call_id.decode("utf-8", "replace")
-                call = ModelledCall(name, order, self._places, self._fingerprint, self._random)
+                name = call_id.rpartition(b";")[0] or call_id  # an edge adds the branch
+                call = ModelledCall(
+                    name.decode("utf-8", "replace"), order, self._places, self._fingerprint, self._random
+                )
             body, effects = call.offer(order, now)
         except PortsExhaustedError:
             return _error("Ran out of ports")
