@@ -7,6 +7,8 @@ PIP_INSTALL := .venv/bin/python -m pip install $(QUIET)
 # What `make bench` measures: the compiled engine where `make compiled` has built it.
 MEASURED = $(firstword $(wildcard .venv-compiled/bin/python) .venv/bin/python)
 PYTEST_ARGS ?= -n auto
+# What is compiled at the installation, where there is a compiler.
+NATIVE = $(wildcard engine/live/relay/native/*.[ch])
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test notebooks lint format bench compiled bench-peers peers clean
@@ -36,28 +38,30 @@ bench: .venv/.run-installed bench-peers ## Measure siptwin beside Kamailio (minu
 	.venv/bin/python -m benchmarks.signalling --highest --memory --python $(MEASURED)
 	.venv/bin/python -m benchmarks.node_death --python $(MEASURED)
 	.venv/bin/python -m benchmarks.simulation --python $(MEASURED)
+	.venv/bin/python -m benchmarks.relay --calls 250,500
+	.venv/bin/python -m benchmarks.relay_handshakes
 
 # The compiled engine has a .venv of its own: an editable installation would keep running the plain sources.
 compiled: .venv-compiled/.installed ## Compile the engine with mypyc into .venv-compiled (takes gcc, Python's headers)
 
-.venv-compiled/.installed: pyproject.toml setup.py $(shell find engine topologies sim lab -name '*.py')
+.venv-compiled/.installed: pyproject.toml setup.py $(NATIVE) $(shell find engine topologies sim lab -name '*.py')
 	$(PYTHON) -m venv .venv-compiled
 	.venv-compiled/bin/python -m pip install $(QUIET) 'setuptools>=77' mypy types-PyYAML
 	rm -rf build
-	SIPTWIN_COMPILE=1 .venv-compiled/bin/python -m pip install $(QUIET) --no-build-isolation '.[fast,parquet]'
+	SIPTWIN_COMPILE=1 .venv-compiled/bin/python -m pip install $(QUIET) --no-build-isolation '.[fast,parquet,transcode]'
 	@touch $@
 
-# A stamp says that an installation ended well; a new pyproject.toml makes it stale.
+# A stamp says that an installation ended well; a new pyproject.toml, or other sources in C, make it stale.
 .venv/.made:
 	$(PYTHON) -m venv .venv || { echo 'no venv: install it first (Debian: apt-get install python3-venv)' >&2; exit 1; }
 	$(PIP_INSTALL) --upgrade 'pip>=24'
 	@touch $@
 
-.venv/.run-installed: pyproject.toml .venv/.made
-	$(PIP_INSTALL) --editable '.[fast,parquet]'
+.venv/.run-installed: pyproject.toml setup.py $(NATIVE) .venv/.made
+	$(PIP_INSTALL) --editable '.[fast,parquet,transcode]'
 	@touch $@
 
-.venv/.test-installed: pyproject.toml .venv/.made
+.venv/.test-installed: pyproject.toml setup.py $(NATIVE) .venv/.made
 	$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ .venv/.run-installed
 

@@ -18,6 +18,13 @@ _CODERS: Final[Mapping[bytes, str]] = {
 _DECODED_HZ: Final[Mapping[bytes, int]] = {b"pcmu": 8_000, b"pcma": 8_000, b"g722": 16_000, b"opus": 48_000}
 
 
+# RFC 7587 §3.1.1 has 28 to 40 kbit/s for speech of full band. Half the search takes a fifth less time.
+_OPUS: Final[Mapping[str, str]] = {
+    "application": "voip",
+    "b": "32000",
+    "compression_level": "5",
+    "packet_loss": "5",
+}
 # Opus has frames of these lengths alone (RFC 6716 §2.1.4), beyond those that nobody sends.
 _OPUS_MS: Final = (60, 40, 20, 10)
 
@@ -51,7 +58,7 @@ class Chain:
         self._encoder = _context(_CODERS[encode], "w", self._rate_hz)
         self._encoder.format = "s16"
         if encode == b"opus":
-            self._encoder.options = {"application": "voip", "frame_duration": str(packet_ms), "packet_loss": "5"}
+            self._encoder.options = {**_OPUS, "frame_duration": str(packet_ms)}
         self._resampler = av.AudioResampler("s16", "mono", self._rate_hz)
         self._fifo = av.AudioFifo()
         self._written = 0

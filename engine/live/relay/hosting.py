@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from engine.config import RelayConfig
 from engine.live.relay.certificate import Certificate
+from engine.live.relay.codecs import can_transcode
 from engine.live.relay.plane import MediaPlane
 from engine.media.rules import MediaInput
 
@@ -16,8 +17,15 @@ PlaneMaker: TypeAlias = Callable[[Callable[[MediaInput], None]], MediaPlane]
 
 
 def shown(config: RelayConfig, certificate: Certificate) -> RelayConfig:
-    """The relay's settings, with the certificate that its peers will see."""
-    return replace(config, fingerprint=bytes(certificate.fingerprint).decode("ascii"))
+    """The relay's settings as this host can obey them, with the certificate that its peers will see.
+
+    Without FFmpeg nobody is offered a codec that would have to be made: sides without a common one are told 488.
+    """
+    return replace(
+        config,
+        fingerprint=bytes(certificate.fingerprint).decode("ascii"),
+        transcode=config.transcode if can_transcode() else "never",
+    )
 
 
 def plane_for(config: RelayConfig, certificate: Certificate) -> PlaneMaker:

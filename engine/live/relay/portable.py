@@ -256,6 +256,7 @@ class PortableForwarder:
         settings = self._settings
         late = False
         while not self._ended:
+            idle = monotonic()
             ready = self._selector.select()
             began = monotonic()
             for key, _ in ready:
@@ -268,8 +269,9 @@ class PortableForwarder:
             took_s = monotonic() - began
             self._shedding = late and took_s > settings.late_s
             late = took_s > settings.late_s
-            if not late:
-                sleep(settings.gather_s)
+            # Where packets are few a pause would gather none, and be a wake-up more.
+            if began - idle < settings.gather_s / 2 and took_s < settings.gather_s:
+                sleep(settings.gather_s - took_s)
 
     def _read(self, port: _Port, now: float) -> None:
         packets: list[tuple[bytes, Address]] = []

@@ -12,7 +12,8 @@ class PlaneSettings:
     native: bool | None = None  # the compiled loop; None: where it was built
     stats_s: float = 5.0  # between two MediaStats of a pair
     # After a turn the loop sleeps so long before the next: packets come in company then, and share a wake-up that
-    # costs as much as two of them. It is the most that forwarding delays a packet on an idle machine.
+    # costs as much as two of them. It is the most that forwarding delays a packet on an idle machine. The loop
+    # does not sleep where packets come seldom.
     gather_s: float = 0.0005
     # Two turns in a row that took longer mean overload: what queued up meanwhile is dropped but for the newest
     # packet of each port, and counted. Sound that is late by so much is worth less than sound of now.

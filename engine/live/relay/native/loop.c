@@ -143,6 +143,7 @@ void *run_loop(void *argument) {
     prctl(PR_SET_TIMERSLACK, 1000ul, 0, 0, 0);
     setpriority(PRIO_PROCESS, 0, table->niceness);   /* of this thread alone; it may be refused */
     while (!atomic_load(&table->ended)) {
+        double idle = now_s();
         int count = epoll_wait(table->epoll_fd, ready, READY, -1);
         double began = now_s();
         if (count > 0 && take_turn(table, ready, count, batch, began))
@@ -150,7 +151,8 @@ void *run_loop(void *argument) {
         double took = now_s() - began;
         table->shedding = late && took > table->late_s;
         late = took > table->late_s;
-        if (took < table->gather_s)
+        /* Where packets are few a pause would gather none, and be a wake-up more. */
+        if (began - idle < table->gather_s / 2 && took < table->gather_s)
             pause_s(table->gather_s - took);
     }
     free(batch);
