@@ -24,6 +24,7 @@ from engine.notes import (
 from tests.engine.harness import INTERFACES, Exchange, NodePeer, World
 from tests.engine.media.relay import OURS, PHONE, read, rtp
 from tests.engine.media.written import BARESIP, BROWSER, crlf
+from tests.engine.proxy.scripts import Parallel
 from tests.engine.wire import reply
 
 NODE = crlf("""
@@ -219,6 +220,54 @@ def test_without_free_ports_a_call_is_refused_and_the_end_of_the_shortage_is_tol
     world.advance(6.0)  # ports rest
     established(world)
     assert [note.began for note in world.told(Overloaded)] == [True, False]
+
+
+def test_an_offer_in_the_2xx_is_answered_by_the_ack_and_by_each_repetition_of_it() -> None:
+    world = relayed()
+    call = world.caller.invite()
+    chosen = world.called()
+    chosen.answer(200, body=NODE)
+    offered = read(call.final.body).address
+    assert offered is not None
+    assert offered[0] == "192.0.2.1"
+    call.ack(body=BARESIP)
+    chosen.answer(200, body=NODE)  # the ACK was lost beyond the edge
+    call.ack(body=BARESIP)
+    one, other = chosen.got("ACK")
+    assert one.body == other.body
+    assert read(one.body).address is not None
+    assert world.media.rules[Port("public", offered[1])].rtp is not None
+
+
+def test_each_branch_of_a_fork_has_ports_of_its_own_and_the_losers_give_theirs_back() -> None:
+    world = relayed(policy=Parallel())
+    call = world.caller.invite(body=BARESIP)
+    asked = [each.got("INVITE")[0] for each in world.nodes]
+    ports = {read(each.body).address for each in asked}
+    assert len(ports) == 2
+    assert len(world.media.bound) == 8  # two pairs a branch
+    for each in world.nodes:
+        each.answer(180)
+    first, second = world.nodes
+    first.answer(200, body=NODE)
+    second.answer(487)
+    call.ack()
+    assert len(world.media.bound) == 4
+    assert world.edge.relayed_calls() == 1
+
+
+def test_the_next_node_is_offered_anew_when_one_is_silent() -> None:
+    world = relayed(options={"timeout_s": 0.6})
+    call = world.caller.invite(body=BARESIP)
+    first = world.called()
+    world.advance(0.7)
+    second = world.called()
+    assert read(first.got("INVITE")[0].body).address != read(second.got("INVITE")[0].body).address
+    second.answer(200, body=NODE)
+    call.ack()
+    world.run_out()
+    assert world.edge.relayed_calls() == 1
+    assert len(world.media.bound) == 4
 
 
 def test_a_failed_port_or_hand_shake_is_told_with_its_side() -> None:

@@ -41,6 +41,8 @@ def roles(*messages: str) -> list[str]:
         # RFC 6337 Table 1, pattern by pattern
         (["> INVITE 1", "< 200 INVITE 1"], ["offer", "answer"]),
         (["< 200 INVITE 1", "> ACK 1"], ["offer", "answer"]),
+        # the ACK was lost: the 2xx comes again, and its ACK is to bear the same answer
+        (["< 200 INVITE 1", "> ACK 1", "< 200 INVITE 1", "> ACK 1"], ["offer", "answer", "repeat", "repeat"]),
         (["> INVITE 1", "< 183 INVITE 1 reliable", "> PRACK 2", "< 200 PRACK 2"], ["offer", "answer"] * 2),
         (["< 183 INVITE 1 reliable", "> PRACK 2"], ["offer", "answer"]),
         (["> INVITE 1", "< 183 INVITE 1 reliable", "> UPDATE 2", "< 200 UPDATE 2"], ["offer", "answer"] * 2),
