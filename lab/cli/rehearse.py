@@ -41,6 +41,10 @@ def rehearse(
         bool,
         typer.Option("--free-ports", help="Move every address to a free loopback network of its own."),
     ] = False,
+    real: Annotated[
+        list[str] | None,
+        typer.Option("--real", metavar="NODE", help="This node is a real FreeSWITCH, at its address; repeatable."),
+    ] = None,
 ) -> None:
     """Run a scenario in real time on real sockets: the edges, with modelled FreeSWITCH nodes and callers.
 
@@ -52,6 +56,7 @@ def rehearse(
 
         siptwin rehearse seed
         siptwin rehearse my.yaml --free-ports --duration 20 --policy my_policy.py:Mine
+        siptwin rehearse my.yaml --real FS1 --real FS2
     """
     import sys
 
@@ -69,6 +74,7 @@ def rehearse(
             seed=seed,
             duration_s=duration,
             free_ports=free_ports,
+            real=real or (),
             progress=progress,
             messages=capture is not None,
             on_note=log_to_stderr if log else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -13,6 +13,7 @@ from engine.live.loops import run
 from engine.live.notes import MachineFailed
 from engine.live.relay.certificate import new_certificate
 from lab.deployment import with_policy
+from lab.errors import InputError
 from lab.outcome import Outcome
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import with_certificates
@@ -55,6 +56,7 @@ def rehearse_topology(
     duration_s: float | None = None,
     drain_s: float = DRAIN_S,
     free_ports: bool = False,
+    real: Collection[str] = (),
     messages: bool = False,
     progress: Callable[[float], None] | None = None,
     on_message: MessageListener | None = None,
@@ -73,6 +75,9 @@ def rehearse_topology(
         How long the last calls get to end, at most.
     free_ports : bool
         Move all addresses to a free loopback network, so that several rehearsals run beside each other.
+    real : collection of str
+        Nodes that are there already, at their addresses: a real FreeSWITCH takes the model's place. No address is
+        moved then.
     messages : bool
         Keep them all in the outcome.
     warn : callable, optional
@@ -85,21 +90,29 @@ def rehearse_topology(
     LiveError
         If an address is taken.
     InputError
-        If the addresses cannot be moved.
+        If the addresses cannot be moved, or ``real`` names what is no node.
     """
+    if strange := [name for name in real if name not in topology.nodes]:
+        raise InputError(f"{topology.name} has no node {strange[0]} - it has {', '.join(topology.nodes)}")
     began = perf_counter()
     chosen = topology.scenario(scenario)
     lasts_s = chosen.duration_s if duration_s is None else duration_s
-    staged = onto_loopback(with_policy(topology.without_middleboxes(), policy), private=free_ports)
+    staged = with_policy(topology.without_middleboxes(), policy)
+    if not real:
+        staged = onto_loopback(staged, private=free_ports)
     certificates = {name: new_certificate() for name, edge in staged.edges.items() if edge.relay is not None}
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
-    cast = parts(staged, chosen, duration_s=lasts_s, fingerprints=fingerprints)
+    cast = [
+        part
+        for part in parts(staged, chosen, duration_s=lasts_s, fingerprints=fingerprints)
+        if part.place not in real
+    ]
     happening = chosen.model_copy(
-        update={"faults": tuple(each for each in chosen.faults if _can_happen(topology, each))}
+        update={"faults": tuple(each for each in chosen.faults if _can_happen(topology, each, real))}
     )
     faults = [fault for fault in faults_of(staged, happening, cast) if fault.at_s < lasts_s]
     if warn is not None:
-        for what in _left_out(topology, chosen, lasts_s):
+        for what in _left_out(topology, chosen, lasts_s, real):
             warn(what)
     trace = Trace("all" if messages else "notes")
     watch = CallWatch()
@@ -129,16 +142,18 @@ def rehearse_topology(
     )
 
 
-def _left_out(topology: Topology, scenario: Scenario, lasts_s: float) -> Iterator[str]:
+def _left_out(topology: Topology, scenario: Scenario, lasts_s: float, real: Collection[str]) -> Iterator[str]:
     """What a rehearsal cannot have, in words."""
     boxes = [*(f"NAT {name}" for name in topology.nats), *(f"balancer {name}" for name in topology.balancers)]
     if boxes:
         yield f"left out, since a real loopback has none: {', '.join(boxes)}; clients talk to the edges themselves"
     for fault in scenario.faults:
-        if not _can_happen(topology, fault) and fault.at_s < lasts_s:
-            lacks = (
-                "its database is a file" if _is_on_database(topology, fault) else "a real loopback has no links"
-            )
+        if not _can_happen(topology, fault, real) and fault.at_s < lasts_s:
+            lacks = "a real loopback has no links"
+            if _is_on_database(topology, fault):
+                lacks = "its database is a file"
+            elif getattr(fault, "target", None) in real:
+                lacks = "a real node is not ours to harm"
             yield f"left out, since {lacks}: {fault_words(fault)} at {fault.at_s:g} s"
 
 
@@ -146,9 +161,10 @@ def _is_on_database(topology: Topology, fault: given.Fault) -> bool:
     return getattr(fault, "target", None) in topology.databases
 
 
-def _can_happen(topology: Topology, fault: given.Fault) -> bool:
-    """Whether it needs no links of its own, no boxes between them, no second network, nor a database's server."""
-    if _is_on_database(topology, fault):
+def _can_happen(topology: Topology, fault: given.Fault, real: Collection[str]) -> bool:
+    """Whether it needs no links of its own, no boxes between them, no second network, no database's server, nor a
+    model in a real node's place."""
+    if _is_on_database(topology, fault) or getattr(fault, "target", None) in real:
         return False
     if isinstance(fault, given.Cut):
         return not fault.silent

@@ -22,6 +22,9 @@ _SAMPLES: Final = 160
 _HEADER_BYTES: Final = 12
 _GAP_S: Final = 0.1
 _BUFFER_MS: Final = 40.0
+_MARK: Final = b"siptwin:"
+_SOUND: Final = b"sound"
+"""What is heard of those who say no name: a real node's ring-back tone, or speech that was transcoded."""
 
 
 class _Ear:
@@ -111,13 +114,14 @@ class _Agent(asyncio.DatagramProtocol):
             return
         head = bytes((0x80, talking.payload_type)) + (number & 0xFFFF).to_bytes(2)
         head += (number * _SAMPLES & 0xFFFF_FFFF).to_bytes(4) + b"voic"
-        transport.sendto(head + name.ljust(_SAMPLES, b"\x00"), talking.target)
+        transport.sendto(head + (_MARK + name).ljust(_SAMPLES, b"\x00"), talking.target)
 
     def datagram_received(self, data: bytes, source: Address) -> None:
         if not self.talking.hears or len(data) != _HEADER_BYTES + _SAMPLES:
             return
         number = int.from_bytes(data[2:4])
-        name = data[_HEADER_BYTES:].rstrip(b"\x00")
+        said = data[_HEADER_BYTES:]
+        name = said[len(_MARK) :].rstrip(b"\x00") if said.startswith(_MARK) else _SOUND
         now_s = self._voices.now_s()
         speaker = name.decode("utf-8", "replace")
         self._ears.setdefault(speaker, _Ear(now_s, number)).hear(now_s, number)
