@@ -142,7 +142,7 @@ class Edge:
             core = self._core
             core.peers = Peers(config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng)
             registrar.targets.peers = core.peers
-        self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out)
+        self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out, self._prober.soon)
         self._overloaded = False
 
     def _new_rescue(self) -> Rescue | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import NamedTuple
 
 from engine.boundary import Address, Effect, Flow, Input, StreamClosed, StreamData, StreamOpened, Unreachable
@@ -23,13 +24,20 @@ class NodeEvents:
     """
 
     def __init__(
-        self, config: EdgeConfig, pool: Pool, dialogs: DialogTable, timers: TimerQueue, out: list[Effect]
+        self,
+        config: EdgeConfig,
+        pool: Pool,
+        dialogs: DialogTable,
+        timers: TimerQueue,
+        out: list[Effect],
+        probe: Callable[[Node, float], None],
     ) -> None:
         self.pool = pool
         self.timers = timers
         self.out = out
         self._config = config
         self._dialogs = dialogs
+        self._probe = probe
         self._clients: dict[str, Client] = {}
         self._by_peer: dict[tuple[str, Address], Client] = {}
         self._overdue = _Overdue(self)
@@ -99,7 +107,11 @@ class NodeEvents:
             self._overdue.add(_Ended(now + _BYE_TAKES_S, client.node, leg.call_id, leg.to_tag), now)
 
     def entered(self, client: Client, known_from: float, now: float) -> None:
-        """All that stands at the node is known: what stood before and is not among it ended unheard."""
+        """All that stands at the node is known: what stood before and is not among it ended unheard.
+
+        That the process is there says nothing of its SIP, which is asked at once.
+        """
+        self._probe(client.node, now)
         for dialog in self._dialogs.at(client.node):
             call_id = dialog.call_id.decode("utf-8", "replace")
             if dialog.began_at < known_from and client.calls.of_call(call_id) is None:

@@ -167,6 +167,22 @@ def test_a_lost_socket_makes_the_node_suspect_and_probed_at_once() -> None:
     assert socket.world.called().name == "FS2"
 
 
+def test_a_node_whose_socket_is_back_is_probed_at_once() -> None:
+    socket = Socket(world())
+    fs1 = socket.world.node("FS1")
+    socket.enters(bound=1000)
+    fs1.alive = False
+    socket.closes()
+    fs1.unreachable()
+    assert socket.world.state("FS1") == "down"
+    socket.world.advance(0.5)
+    fs1.alive = True
+    before = socket.world.now
+    Socket(socket.world, 2).enters(bound=1000)
+    socket.world.advance(0.0)
+    assert (socket.world.state("FS1"), socket.world.now) == ("active", before)
+
+
 def test_a_node_that_answers_no_poll_is_suspect() -> None:
     socket = Socket(world())
     socket.enters(bound=1000)
