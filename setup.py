@@ -12,6 +12,7 @@ from glob import glob
 from setuptools import Extension, setup
 
 HOT = [
+    "engine/packets.py",
     "engine/timers.py",
     "engine/wheel.py",
     "engine/tally.py",

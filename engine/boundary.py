@@ -5,8 +5,8 @@ happened (an input, with the present time) and carries out what it orders (effec
 (``sim.host``) and the real one (``engine.live``) host the very same machines: the edge, and also the modelled
 softphones and FreeSWITCH nodes.
 
-Inputs and effects are named tuples rather than frozen dataclasses: one of each is made per packet, and a tuple
-costs a third of a frozen dataclass to make.
+Inputs and effects are named tuples rather than frozen dataclasses, which cost three times as much to make; those
+that are made for each packet are in ``engine.packets``, to be compiled.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
 
+from engine.packets import Address as Address
+from engine.packets import Datagram as Datagram
+from engine.packets import Flow as Flow
+from engine.packets import Send as Send
+
 if TYPE_CHECKING:  # the media's half of the boundary is made of keys and codecs, which stand above this file
     from engine.media.rules import MediaEffect, MediaInput
-
-Address: TypeAlias = tuple[str, int]
-"""Host and port. The host is an IP literal (IPv6 without brackets); in a Send it may be a name, see there."""
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls", "ws", "wss"]
 
@@ -80,18 +82,6 @@ class Interface:
     def whole_messages(self) -> bool:
         """Whether each StreamData is one message, as WebSocket delivers them (RFC 7118 §5.2)."""
         return self.transport in ("ws", "wss")
-
-
-class Flow(NamedTuple):
-    """The way a message came, and the way back to its sender.
-
-    ``stream`` is the host's number for one connection, from 1; 0 on datagram transports. A Send on a stream
-    interface with stream 0 means: over any open connection to this peer, else open one.
-    """
-
-    interface: str
-    peer: Address
-    stream: int = 0
 
 
 # --- records: what outlives the process ----------------------------------------------------------------------
@@ -166,13 +156,6 @@ Record: TypeAlias = BindingRecord | DialogRecord | NodeRecord
 
 
 # --- inputs: things that happened -------------------------------------------------------------------------
-
-
-class Datagram(NamedTuple):
-    """One datagram came in."""
-
-    flow: Flow
-    data: bytes
 
 
 class StreamOpened(NamedTuple):
@@ -273,16 +256,6 @@ Input: TypeAlias = (
 
 
 # --- effects: orders to the host --------------------------------------------------------------------------
-
-
-class Send(NamedTuple):
-    """Send these bytes. The peer's host may be a name: the host resolves it, or reports Unreachable.
-
-    Where there is no connection yet, a Send of nothing only opens one.
-    """
-
-    flow: Flow
-    data: bytes
 
 
 class Close(NamedTuple):

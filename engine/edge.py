@@ -326,7 +326,7 @@ class Edge:
         self._out.append(RequestRefused(source, method, error.status, error.why))
         reason = b"" if error.status != 400 else b"Bad Request - " + error.why.encode("ascii", "replace")
         response = respond(request, error.status, reason, self._core.tag(), *lines)
-        self._out.append(Send(flow, bytes(response)))
+        self._out.append(Send(flow, response.wire()))
 
     def _dropped(self, flow: Flow, why: str) -> None:
         self._out.append(MessageDropped(f"{flow.peer[0]}:{flow.peer[1]}", why))

@@ -324,7 +324,7 @@ class LiveHost:
         ports, tap = self._ports, self.tap
         for effect in effects:
             if isinstance(effect, Send):
-                flow, data = effect
+                flow, data = effect.flow, effect.data
                 if not tap.idle:
                     tap.sent(flow, data)
                 port = ports.get(flow.interface)

@@ -76,13 +76,13 @@ class Admission:
         to_edge(core, ack, target, to)
         leg = core.legs.of(ack) if core.legs is not None else None
         if leg is None:
-            core.out.append(Send(to, bytes(ack)))
+            core.out.append(Send(to, ack.wire()))
         else:
             leg.request(ack, partial(self._ack_described, leg, ack, to), now)
 
     def _ack_described(self, leg: Leg, ack: Request, to: Flow, _error: SipError | None, now: float) -> None:
         leg.count_up(ack)
-        self._core.out.append(Send(to, bytes(ack)))
+        self._core.out.append(Send(to, ack.wire()))
 
     def on_stray_response(self, response: Response, flow: Flow, now: float) -> None:
         """Dropped: forwarding one without its transaction is what RFC 6026 §7.3 forbids."""

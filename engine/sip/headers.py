@@ -91,20 +91,19 @@ _cseqs: Final[dict[bytes, CSeq]] = {}
 
 def parse_via(value: bytes) -> Via:
     # The form that nearly all have: a branch, and before or behind it an empty rport.
-    start, *params = value.split(b";")
-    sent = _sent.get(start)
-    if sent is None:
-        sent = _read_sent(start)
-    if sent is not None and 0 < len(params) <= 2:
-        first, last = params[0], params[-1]
-        branch = first if first.startswith(b"branch=") else last
-        token = branch[7:]
-        asked = len(params) == 2
+    parts = value.split(b";")
+    sent = _sent.get(parts[0]) or _read_sent(parts[0])
+    if sent is not None and 2 <= len(parts) <= 3:
+        branch = parts[1]
+        asked = len(parts) == 3 and (parts[2] == b"rport" or branch == b"rport")
+        if asked and branch == b"rport":
+            branch = parts[2]
+        token = branch[len(b"branch=") :]
         if (
-            branch.startswith(b"branch=")
+            (asked or len(parts) == 2)
+            and branch.startswith(b"branch=")
             and token
             and not token.translate(None, TOKEN_OCTETS)
-            and (not asked or (last if branch is first else first) == b"rport")
         ):
             table: dict[bytes, bytes | None] = {b"branch": token}
             if asked:

@@ -50,6 +50,7 @@ _LINE_BREAK: Final = re.compile(rb"\r\n(?![ \t])")  # not one that folds a heade
 _HTAB: Final = 0x09
 _LF: Final = 0x0A
 _CR: Final = 0x0D
+_SP: Final = 0x20
 _COMMA: Final = 0x2C
 _COLON: Final = 0x3A
 _METHOD_GUESS: Final = re.compile(rb"[ \t]*(" + TOKEN + rb")[ \t]")
@@ -71,6 +72,13 @@ class Message:
         self._from: NameAddr | None = None
         self._to: NameAddr | None = None
 
+    def wire(self) -> bytes:
+        """As it is sent."""
+        raise NotImplementedError
+
+    def __bytes__(self) -> bytes:
+        return self.wire()
+
     # --- reading
 
     def get(self, name: str) -> bytes | None:
@@ -78,7 +86,7 @@ class Message:
         layout = self.layout
         if layout is not None:
             index = layout.first.get(name, -1)
-            return None if index < 0 else self.lines[index][layout.starts[index] :].strip(b" \t")
+            return None if index < 0 else _stripped(self.lines[index][layout.starts[index] :])
         return _value(self.lines[self.names.index(name)]) if name in self.names else None
 
     def all(self, name: str) -> list[bytes]:
@@ -176,10 +184,10 @@ class Message:
     def add_first(self, name: str, line: bytes) -> None:
         """Put this whole header line before the first of its name, else right behind the Vias."""
         self._forget(name)
-        try:
+        index = 0
+        if name in self.names:
             index = self.names.index(name)
-        except ValueError:
-            index = 0
+        else:
             while index < len(self.names) and self.names[index] == "via":
                 index += 1
         self.names.insert(index, name)
@@ -264,7 +272,8 @@ class Request(Message):
         other._call_id, other._cseq, other._from, other._to = self._call_id, self._cseq, self._from, self._to
         return other
 
-    def __bytes__(self) -> bytes:
+    def wire(self) -> bytes:
+        """As it is sent."""
         return b"\r\n".join([b"%s %s SIP/2.0" % (self.method, self.uri), *self.lines, b"", self.body])
 
 
@@ -285,7 +294,8 @@ class Response(Message):
         other._call_id, other._cseq, other._from, other._to = self._call_id, self._cseq, self._from, self._to
         return other
 
-    def __bytes__(self) -> bytes:
+    def wire(self) -> bytes:
+        """As it is sent."""
         return b"\r\n".join([b"SIP/2.0 %d %s" % (self.status, self.reason), *self.lines, b"", self.body])
 
 
@@ -333,7 +343,14 @@ def _lacks_tag(request: Request) -> bool:
 def _value(line: bytes) -> bytes:
     if _LF in line:
         line = unfold(line)
-    return line.partition(b":")[2].strip(b" \t")
+    return _stripped(line[line.index(b":") + 1 :])
+
+
+def _stripped(value: bytes) -> bytes:
+    """Without blanks around it. Nearly none has any, which two looks tell for less than the stripping costs."""
+    if value and value[0] > _SP and value[-1] > _SP:
+        return value
+    return value.strip(b" \t")
 
 
 def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:

@@ -200,7 +200,7 @@ class ClientTransaction(_Transaction):
         self.key = key
 
     def begin(self, now: float) -> None:
-        self._message = bytes(self.request)  # type: ignore[arg-type]  # set until the first final response
+        self._message = b"" if self.request is None else self.request.wire()
         self._begin(now)
         self._retransmit()
 
@@ -248,7 +248,7 @@ class ClientTransaction(_Transaction):
         elif action == tables.RETRANSMIT:
             self._retransmit()
         elif action == tables.SEND_ACK and response is not None and self.request is not None:
-            self._layer.out.append(Send(self.flow, bytes(ack_of(self.request, response))))
+            self._layer.out.append(Send(self.flow, ack_of(self.request, response).wire()))
         elif action == tables.TIME_OUT:
             self._user.on_timeout(self, now)
         elif action == tables.REPORT:
@@ -307,7 +307,7 @@ class ServerTransaction(_Transaction):
 
     def _act(self, action: str, response: Response | None, now: float) -> None:
         if action == tables.SEND_RESPONSE and response is not None:
-            self._message = bytes(response)
+            self._message = response.wire()
             self._retransmit()
             if self.state == tables.ACCEPTED:
                 self._message = b""  # RFC 6026 §7.1: repeating a 2xx is the user's business
