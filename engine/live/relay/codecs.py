@@ -43,6 +43,7 @@ class CodecThread:
         self._detours: dict[int, Detour] = {}
         self._streams: dict[int, TranscodedStream] = {}
         self._stopped = False
+        self.faults = 0  # packets that codecs stumbled over
         self._thread = Thread(target=self._run, name="siptwin-codecs", daemon=True)
         self._thread.start()
 
@@ -66,7 +67,10 @@ class CodecThread:
             for number, _, data, _ in packets:
                 detour = self._detours.get(number)
                 if detour is not None:
-                    self._pass_on(detour, data)
+                    try:
+                        self._pass_on(detour, data)
+                    except Exception:  # whatever FFmpeg makes of a packet: the other streams go on
+                        self.faults += 1
             if packets:
                 sleep(_GATHER_S)
 

@@ -61,6 +61,7 @@ class Handshakes:
         self._shaking: dict[int, _Shaking] = {}
         self._by_port: dict[int, int] = {}
         self._stopped = False
+        self.faults = 0  # packets that OpenSSL stumbled over
         self._thread = Thread(target=self._run, name="siptwin-dtls", daemon=True)
         self._thread.start()
 
@@ -97,7 +98,10 @@ class Handshakes:
             while self._orders:
                 self._obey(self._orders.popleft())
             for number, source, data, _ in packets:
-                self._receive(number, source, data)
+                try:
+                    self._receive(number, source, data)
+                except Exception:  # whatever OpenSSL makes of a packet: the other hand-shakes go on
+                    self.faults += 1
             self._look(monotonic())
 
     def _patience_s(self) -> float:

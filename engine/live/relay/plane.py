@@ -64,6 +64,7 @@ class PlaneStats(NamedTuple):
     overflowed: int  # the kernel had no room for them
     unsent: int  # the kernel did not take them
     unqueued: int  # for engine, hand-shakes or codecs, beyond allowance or room
+    faults: int  # hand-shakes or codecs failed on them in a way that they never should
 
 
 class _Bound:
@@ -166,6 +167,7 @@ class MediaPlane:
             overflowed=self._overflowed,
             unsent=totals.unsent,
             unqueued=totals.unqueued,
+            faults=sum(each.faults for each in (self._handshakes, self._codecs) if each is not None),
         )
 
     @property

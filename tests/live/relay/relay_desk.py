@@ -51,10 +51,11 @@ class Phone:
     """A peer: one UDP socket."""
 
     def __init__(self, host: str | None = None) -> None:
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        host = host or loopback_host()
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         self.sock.setblocking(False)
-        self.sock.bind((host or loopback_host(), 0))
-        self.address: Address = self.sock.getsockname()
+        self.sock.bind((host, 0))
+        self.address: Address = self.sock.getsockname()[:2]
         self.sequence = 1_000
         self.stamp = 160_000
         self.ssrc = 0x1234_5678
@@ -90,7 +91,7 @@ class Phone:
         loop = asyncio.get_running_loop()
         async with asyncio.timeout(PATIENCE_S):
             data, source = await loop.sock_recvfrom(self.sock, 4_096)
-        return data, source
+        return data, source[:2]
 
     def waiting(self) -> list[bytes]:
         """All that has come by now."""
@@ -168,9 +169,9 @@ class Desk:
 
 
 @contextmanager
-def opened(settings: PlaneSettings) -> Iterator[Desk]:
+def opened(settings: PlaneSettings, far_host: str | None = None) -> Iterator[Desk]:
     """A desk in the running loop."""
-    hosts = {"near": loopback_host(), "far": loopback_host()}
+    hosts = {"near": loopback_host(), "far": far_host or loopback_host()}
     inputs: list[MediaInput] = []
     plane = MediaPlane(hosts, inputs.append, certificate=_certificate, settings=settings)
     plane.start()

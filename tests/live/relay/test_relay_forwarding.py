@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
+
 import pytest
 from conftest import Play
-from relay_desk import FAR, NEAR, PCMU, Desk, Phone, second, until
+from relay_desk import FAR, NEAR, PCMU, Desk, Phone, opened, second, until
 
+from engine.live.relay.settings import PlaneSettings
 from engine.media.codecs import PayloadRule
 from engine.media.rules import (
     AddRule,
@@ -228,3 +232,25 @@ def test_a_pair_in_use_is_told_as_failed_and_leaves_nothing(play: Play) -> None:
         assert desk.plane.stats().ports == 2
 
     play(scenario)
+
+
+def test_a_side_can_speak_ipv6(native: bool) -> None:
+    async def scenario() -> None:
+        with opened(PlaneSettings(native=native), far_host="::1") as desk:
+            far = Phone("::1")
+            desk.plane.carry_out(BindPorts(NEAR))
+            port = FAR
+            while desk.plane.stats().ports < 4:  # there is one such address alone: others may be at work there
+                port = port._replace(number=2 * random.randrange(5_000, 30_000))
+                desk.plane.carry_out(BindPorts(port))
+            there = desk.rule(NEAR, desk.near, far)._replace(rtp=Way(port, far.address))
+            desk.plane.carry_out(AddRule(NEAR, there))
+            desk.plane.carry_out(AddRule(port, desk.rule(port, far, desk.near)))
+            data = desk.near.rtp()
+            desk.near.send(data, desk.address(NEAR))
+            assert await far.receive_from() == (data, desk.address(port))
+            far.send(data, desk.address(port))
+            assert await desk.near.receive_from() == (data, desk.address(NEAR))
+            far.sock.close()
+
+    asyncio.run(scenario())
