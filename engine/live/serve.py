@@ -79,7 +79,7 @@ async def serve(
     """
     machine, interfaces = build()
     keep = store.put if store else None
-    counters, book = Counters(), CallBook()
+    counters, book = Counters(), CallBook(relays=media is not None)
 
     def tell(note: Note, now: float) -> None:
         counters(note, now)
@@ -117,6 +117,7 @@ async def serve(
             loop.remove_signal_handler(number)
         if api:
             await api.stop()
+        book.close()
         if writer:
             await asyncio.to_thread(writer.close)
         if store:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.boundary import Note
-from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded, RescuedCallEnded
+from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded, MediaEnded, RescuedCallEnded
 
 SETUP_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STANDING_MAX = 200_000
 _OVER_MAX = 1_000
 _AGAIN = (401, 407)  # the caller comes again, with its password
+_LAST_WORD_S = 3.0  # longer than a relay waits for its data plane
 TAKEN_OVER = "taken over"  # DialogEnded.why of a call that is rescued
 
 
@@ -76,18 +77,53 @@ class CallRecord:
     reason: str
     end: str
     attempts: int
+    # What came from each side, as the relay heard it: how well the other could hear it (G.107), and what share was
+    # lost. None where media are not relayed here, or nothing came.
+    caller_mos: float | None = None
+    caller_loss: float | None = None
+    callee_mos: float | None = None
+    callee_loss: float | None = None
+
+
+class _Ended:
+    """A call that is over, and waits for the relay's word on it until ``due``."""
+
+    __slots__ = ("due", "record", "sides")
+
+    def __init__(self, record: CallRecord) -> None:
+        self.record = record
+        self.due = record.ended_at + _LAST_WORD_S
+        self.sides = 0
+
+    def heard(self, note: MediaEnded) -> bool:
+        """The figures of one side; whether they are the second ones."""
+        mos = note.mos if note.packets else None
+        loss = max(note.lost, 0) / (note.packets + max(note.lost, 0)) if note.packets else None
+        if note.side == "caller":
+            self.record = replace(self.record, caller_mos=mos, caller_loss=loss)
+        else:
+            self.record = replace(self.record, callee_mos=mos, callee_loss=loss)
+        self.sides += 1
+        return self.sides == 2
 
 
 class CallBook:
-    """Who calls whom, from answer to end; each call that is over is handed to ``sinks`` as a record."""
+    """Who calls whom, from answer to end; each call that is over is handed to ``sinks`` as a record.
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    Where media are relayed here (``relays``) the record waits for the relay's last word, which comes soon after.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, *, relays: bool = False) -> None:
         self.standing: dict[str, Entry] = {}
         self._over: dict[str, None] = {}  # the latest that are recorded: forks of one INVITE end one by one
         self.sinks: list[Callable[[CallRecord], None]] = []
         self._clock = clock
+        self._relays = relays
+        self._ended: dict[str, _Ended] = {}  # in the order of their ends
 
     def __call__(self, note: Note, _now: float) -> None:
+        if self._ended:
+            self._write_overdue()
         if isinstance(note, CallAnswered):
             if note.method == "INVITE" and note.node:
                 if len(self.standing) >= STANDING_MAX:
@@ -106,18 +142,47 @@ class CallBook:
         elif isinstance(note, RescuedCallEnded):
             self._end(note.call_id, f"rescued, then {note.why}")
             self._end(note.other_call_id, f"rescued, then {note.why}")
+        elif isinstance(note, MediaEnded):
+            ended = self._ended.get(note.call_id)
+            if ended is not None and ended.heard(note):
+                del self._ended[note.call_id]
+                self._write(ended.record)
         elif isinstance(note, CallFailed) and self.sinks and note.method == "INVITE" and note.status not in _AGAIN:
             self._write(_failed(note, self._clock()))
 
     def _end(self, call_id: str, why: str) -> None:
         entry = self.standing.pop(call_id, None)
-        if entry is not None and self.sinks:
-            self._write(_ended(call_id, why, entry, self._clock()))
+        if entry is None or not self.sinks:
+            return
+        record = _ended(call_id, why, entry, self._clock())
+        if self._relays:
+            self._note_over(call_id)
+            self._ended[call_id] = _Ended(record)
+        else:
+            self._write(record)
+
+    def _write_overdue(self) -> None:
+        now = self._clock()
+        while self._ended:
+            call_id, oldest = next(iter(self._ended.items()))
+            if oldest.due > now:
+                return
+            del self._ended[call_id]
+            self._write(oldest.record)
+
+    def close(self) -> None:
+        """Nothing more will be heard of any call."""
+        for ended in self._ended.values():
+            self._write(ended.record)
+        self._ended.clear()
+
+    def _note_over(self, call_id: str) -> None:
+        if call_id not in self._over and len(self._over) >= _OVER_MAX:
+            del self._over[next(iter(self._over))]
+        self._over[call_id] = None
 
     def _write(self, record: CallRecord) -> None:
-        if len(self._over) >= _OVER_MAX:
-            del self._over[next(iter(self._over))]
-        self._over[record.call_id] = None
+        self._note_over(record.call_id)
         for sink in self.sinks:
             sink(record)
 

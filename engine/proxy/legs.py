@@ -131,17 +131,24 @@ class Leg:
             then(None, now)
             return
         self._busy = True
-        media.described(carrier, callee, found.sdp, partial(self._answered, message, carrier, found, then), now)
+        answered = partial(self._answered, message, carrier, found, then)
+        try:
+            media.described(carrier, callee, found.sdp, answered, now)
+        except Exception:
+            self._busy = False
+            raise
 
     def _answered(
         self, message: Message, carrier: Carrier, found: SdpBody, then: Passed, outcome: Outcome, now: float
     ) -> None:
-        if isinstance(outcome, SipError):
-            self._refuse(message, carrier, outcome, then, now)
-        else:
-            _write(message, None if outcome is None else found.replaced(outcome))
-            then(None, now)
-        self._busy = False
+        try:
+            if isinstance(outcome, SipError):
+                self._refuse(message, carrier, outcome, then, now)
+            else:
+                _write(message, None if outcome is None else found.replaced(outcome))
+                then(None, now)
+        finally:
+            self._busy = False  # whatever went wrong with one message, the BYE behind it must pass
         while self._waiting and not self._busy:
             self._pass(*self._waiting.popleft(), now)
 

@@ -17,7 +17,7 @@ from engine.live.records import COLUMNS, CsvSink, RecordWriter, SqlSink
 from engine.live.store import Database, schema
 from engine.live.store.tables import CALLS
 from engine.live.tally import CallBook, CallRecord
-from engine.notes import CallAnswered, CallFailed, DialogEnded, RescuedCallEnded
+from engine.notes import CallAnswered, CallFailed, DialogEnded, MediaEnded, RescuedCallEnded
 
 ANSWERED = CallAnswered("one", "INVITE", "FS1", 200, 2, 0.5, "sip:1000@lab.test", "sip:9196@lab.test")
 
@@ -29,6 +29,19 @@ def book(*times: float) -> tuple[CallBook, list[CallRecord]]:
     made = CallBook(lambda: next(clock))
     made.sinks.append(records.append)
     return made, records
+
+
+def relaying_book(*times: float) -> tuple[CallBook, list[CallRecord]]:
+    """As ``book``, at an edge whose own relay the media go through."""
+    records: list[CallRecord] = []
+    clock = itertools.chain(times, itertools.repeat(times[-1]))
+    made = CallBook(lambda: next(clock), relays=True)
+    made.sinks.append(records.append)
+    return made, records
+
+
+def media_ended(side: str, packets: int = 98, lost: int = 2) -> MediaEnded:
+    return MediaEnded("one", side, "pcmu", 30.0, packets, packets * 172, lost, 1.0, None, 4.2, 0)
 
 
 def record(**changes: object) -> CallRecord:
@@ -154,3 +167,33 @@ def test_what_cannot_be_written_is_told_and_the_other_sink_has_it() -> None:
     written([away, well], 3, lambda note, now: notes.append(note))
     assert (away.written, len(well.written), away.closed) == ([], 3, True)
     assert notes == [CallRecordsLost(3)]
+
+
+def test_the_record_of_a_relayed_call_tells_how_it_sounded() -> None:
+    told, records = relaying_book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    told(media_ended("caller"), 0.0)
+    assert records == []
+    told(media_ended("callee", packets=0, lost=0), 0.0)
+    assert records == [record(caller_mos=4.2, caller_loss=0.02)]
+    told.close()
+    assert len(records) == 1
+
+
+def test_a_relay_that_says_nothing_keeps_no_record_back_for_long() -> None:
+    told, records = relaying_book(100.0, 130.0, 131.0, 134.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)  # another fork of it
+    assert records == []
+    told(DialogEnded("other", "FS1", "pstn", "bye", 30.0), 0.0)
+    assert records[0] == record()
+
+
+def test_records_that_wait_are_written_at_the_end() -> None:
+    told, records = relaying_book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    told.close()
+    assert records == [record()]

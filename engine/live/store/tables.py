@@ -88,6 +88,10 @@ CALLS = Table(
     _octets("reason"),
     Column("end", String(64), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("caller_mos", Double, nullable=True),
+    Column("caller_loss", Double, nullable=True),
+    Column("callee_mos", Double, nullable=True),
+    Column("callee_loss", Double, nullable=True),
 )
 """Call records (``engine.live.records``): written once, and never read here."""
 

@@ -101,7 +101,7 @@ def test_all_who_share_it_have_one_secret(database: Database) -> None:
 
 def test_tables_are_made_once_and_kept(database: Database) -> None:
     database.apply(Batch([binding(1)], []))
-    assert schema.create(database) == schema.upgrade(database) == "0002"
+    assert schema.create(database) == schema.upgrade(database) == "0003"
     schema.check(database)
     assert database.load("edge1", 1e9) == [binding(1)]
 
