@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lab.errors import InputError
     from lab.experiments import Experiment, Results, interval
     from lab.experiments import load as load_results
+    from lab.rehearsal import rehearse
     from lab.simulation import simulate
     from lab.twin import rehearse_and_compare, replay
     from topologies import Topology, load
@@ -30,6 +31,7 @@ _HOMES: Final = {
     "Topology": ("topologies", "Topology"),
     "interval": ("lab.experiments", "interval"),
     "load": ("topologies", "load"),
+    "rehearse": ("lab.rehearsal", "rehearse"),
     "rehearse_and_compare": ("lab.twin", "rehearse_and_compare"),
     "replay": ("lab.twin", "replay"),
     "load_results": ("lab.experiments", "load"),
@@ -44,6 +46,7 @@ __all__ = [
     "interval",
     "load",
     "load_results",
+    "rehearse",
     "rehearse_and_compare",
     "replay",
     "simulate",

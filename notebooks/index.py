@@ -8,7 +8,6 @@
 # **Begin here**
 #
 # - [00 · The first call](00_first_call.ipynb): a topology, a run, the ladder of a call.
-#
 # - [01 · Four designs](01_four_designs.ipynb): whom FreeSWITCH can call, and why the edge is the Contact.
 #
 # **When a node or an edge dies**
@@ -30,6 +29,10 @@
 #
 # - [05 · Sizing channels](05_sizing_channels.ipynb): calls refused, and Erlang's formula B.
 # - [06 · Sizing agents](06_sizing_agents.ipynb): callers who wait, and Erlang's formula C.
+#
+# **From here to real sockets**
+#
+# - [12 · Forecast and measurement](12_live.ipynb): the same topology in real time, message by message.
 #
 # **Take them further.** Change a number and run again; put your own topology file in place of the text
 # (`lab.load("my.yaml")`). Set `SIPTWIN_FULL=1` for many more runs. Each notebook has a twin of the same name in

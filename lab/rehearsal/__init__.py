@@ -6,6 +6,6 @@ production.
 
 from __future__ import annotations
 
-from lab.rehearsal.run import rehearse_topology
+from lab.rehearsal.run import rehearse, rehearse_topology
 
-__all__ = ["rehearse_topology"]
+__all__ = ["rehearse", "rehearse_topology"]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from engine.live.loops import run
 from engine.live.notes import MachineFailed
@@ -26,9 +27,12 @@ from sim.faults import Fault
 from sim.run import heedless_edges, kept_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
-from topologies import Topology
+from topologies import Topology, load
 from topologies import faults as given
 from topologies.scenarios import Scenario
+
+if TYPE_CHECKING:
+    from lab.report import Report
 
 DRAIN_S: Final = 60.0
 """After the last new call, the calls that stand get so long to end."""
@@ -123,7 +127,7 @@ def rehearse_topology(
     trace.listen(on_message, on_note)
     with TemporaryDirectory(prefix="siptwin-") as folder:
         stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder), certificates)
-        end_s = run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
+        end_s = _run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",
         topology=staged,
@@ -139,6 +143,55 @@ def rehearse_topology(
         trace_hash=None,
         shown=watch.shown,
         messages=sorted(trace.messages, key=lambda message: message.order),
+    )
+
+
+def _run(performance: Coroutine[Any, Any, float]) -> float:
+    """Run it in an event loop of its own; in a thread where this one has a loop, as Jupyter's kernels do."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return run(performance)
+    with ThreadPoolExecutor(1, "rehearsal") as thread:
+        return thread.submit(run, performance).result()
+
+
+def rehearse(
+    topology: Topology | str,
+    *,
+    scenario: str | None = None,
+    policy: str | None = None,
+    seed: int = 0,
+    duration_s: float | None = None,
+    messages: bool = False,
+) -> Report:
+    """Run a scenario on real sockets, at free loopback addresses, and report: `lab.simulate`'s other world.
+
+    Parameters
+    ----------
+    topology : Topology or str
+        A name or path is loaded.
+    scenario, policy, seed, duration_s, messages
+        As for `lab.simulate`; it takes as long as the scenario and its last calls.
+
+    Raises
+    ------
+    TopologyError, PolicyError, LiveError, InputError
+        If the topology, the scenario or the policy cannot be used, or no address is free.
+    """
+    from lab.report import report_on
+
+    read = load(topology) if isinstance(topology, str) else topology
+    return report_on(
+        rehearse_topology(
+            read,
+            scenario=scenario,
+            policy=policy,
+            seed=seed,
+            duration_s=duration_s,
+            free_ports=True,
+            messages=messages,
+        )
     )
 
 

@@ -67,8 +67,8 @@ def rehearse_and_compare(
         messages=True,
         warn=warn,
     )
-    forecast = _from_first(steps_of_messages(simulated.messages))
-    measured = _from_first(steps_of_messages(rehearsed.messages))
+    forecast = _from_first(steps_of_messages(simulated.messages, fates=False))
+    measured = _from_first(steps_of_messages(rehearsed.messages, fates=False))
     comparison = compare(forecast, measured, ("simulation", "rehearsal"))
     return Forecast(report_on(simulated), report_on(rehearsed), comparison)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+import lab
 from lab import plots
 from lab.twin import compare, rehearse_and_compare
 from lab.twin.comparison import Step
@@ -62,3 +65,10 @@ def test_a_forecast_comes_true_on_real_sockets() -> None:
     assert len(found.simulated.facts.calls) == len(found.rehearsed.facts.calls) > 5
     assert found.comparison.differing().empty, found.comparison.differing()
     assert found.comparison.steps["later_s"].abs().median() < 0.05
+
+
+def test_a_notebook_rehearses_too_though_its_kernel_has_an_event_loop() -> None:
+    async def cell() -> int:
+        return len(lab.rehearse(topology(), scenario="quiet", duration_s=0.5).facts.calls)
+
+    assert asyncio.run(cell()) > 0
