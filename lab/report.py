@@ -18,6 +18,7 @@ from lab.watch import call_id_of
 from topologies.errors import did_you_mean
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 
@@ -38,6 +39,21 @@ class Report:
     def frames(self) -> Frames:
         """Calls, attempts, decisions, node states and events as data frames."""
         return to_frames(self.facts)
+
+    @property
+    def messages(self) -> pd.DataFrame:
+        """Every message on the wire as a data frame.
+
+        Raises
+        ------
+        InputError
+            If they were not kept.
+        """
+        from lab.results import messages_frame
+
+        if not self.outcome.messages:
+            raise InputError("the messages were not kept - run simulate(..., messages=True)")
+        return messages_frame(self.outcome.messages)
 
     def timeline(self) -> Figure:
         """The run as a picture: calls, set-up delays, node states, faults."""

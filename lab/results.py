@@ -10,7 +10,10 @@ from typing import Any, Final, Literal, TypeAlias, get_type_hints
 import pandas as pd
 
 from lab.facts import Attempt, Call, Decision, Event, Facts, Hearing, NodeState, RelayedSide
+from lab.ladder import message_label
 from lab.reach import Ping, Registration
+from lab.watch import call_id_of
+from sim.trace import MessageRecord
 
 FrameFormat: TypeAlias = Literal["csv", "parquet"]
 
@@ -83,6 +86,48 @@ def to_frames(facts: Facts) -> Frames:
         media=frame_of(facts.media, Hearing),
         relayed=frame_of(facts.relayed, RelayedSide),
     )
+
+
+@dataclass(slots=True)
+class _Message:
+    """A row of the table of messages."""
+
+    time_s: float
+    sent_s: float
+    from_place: str
+    to_place: str
+    transport: str
+    call_id: str
+    message: str
+    fate: str
+    size_bytes: int
+
+
+def messages_frame(records: Iterable[MessageRecord]) -> pd.DataFrame:
+    """All messages of a run, in the order in which they were sent.
+
+    Returns
+    -------
+    DataFrame
+        ``sent_s`` and ``time_s`` (when its ``fate`` was settled), ``from_place``, ``to_place``, ``transport``,
+        ``call_id``, ``message`` (INVITE, 200 OK (BYE), ...), ``fate``, ``size_bytes``.
+    """
+    ordered = sorted(records, key=lambda record: record.order)
+    rows = (
+        _Message(
+            each.time_s,
+            each.sent_s,
+            each.from_place,
+            each.to_place,
+            each.transport,
+            call_id_of(each.data) or "",
+            message_label(each.data),
+            each.fate,
+            len(each.data),
+        )
+        for each in ordered
+    )
+    return frame_of(rows, _Message)
 
 
 def write_frames(frames: Frames, directory: Path, form: FrameFormat) -> list[Path]:

@@ -22,6 +22,7 @@ from lab.cli.replay import replay
 from lab.cli.serve import serve
 from lab.cli.simulate import simulate
 from lab.cli.status import status
+from lab.cli.sweep import sweep
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -63,6 +64,7 @@ app.command()(check)
 app.command()(certificate)
 app.command()(plan)
 app.command()(designs)
+app.command()(sweep)
 app.command()(replay)
 app.command()(forecast)
 app.command()(lab)

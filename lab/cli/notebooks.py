@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,10 +48,8 @@ def lab(
     command = [sys.executable, "-m", "jupyterlab", f"--port={port}", f"--notebook-dir={folder.resolve()}"]
     command.append(f"--LabApp.default_url=/lab/tree/{_FIRST_PAGE}")
     command += ["--no-browser"] * (not browser) + ["--allow-root"] * allow_root
-    try:
-        raise typer.Exit(subprocess.run(command, check=False).returncode)
-    except KeyboardInterrupt:  # JupyterLab got it, too, and has ended
-        raise typer.Exit(0) from None
+    sys.stderr.flush()
+    os.execv(sys.executable, command)  # this process becomes JupyterLab, so that signals reach it
 
 
 def put_notebooks(folder: Path) -> list[Path]:

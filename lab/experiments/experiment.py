@@ -14,7 +14,7 @@ from lab.experiments.progress import Tell, progress_bar
 from lab.experiments.results import About, Results, collect
 from lab.experiments.statistics import interval
 from lab.experiments.store import Store, parquet_or_csv
-from lab.experiments.task import Done, Level, Task
+from lab.experiments.task import MESSAGES, Done, Level, Task
 from lab.experiments.variants import Factor, Variant, factor, variants, with_columns
 from lab.experiments.workers import workers
 from lab.results import Frames
@@ -60,7 +60,8 @@ class Experiment:
         Of the first replication; the n-th has ``seed + n`` in every variant (common random numbers), and
         ``siptwin simulate --seed`` repeats it.
     keep : sequence of str, optional
-        The tables to keep besides ``runs``; default: all. ``()`` for very long experiments.
+        The tables to keep besides ``runs``; default: all but ``messages``, which have a dozen rows a call. ``()``
+        for very long experiments.
     measures : mapping, optional
         Figures of your own by name: functions of a run's `lab.results.Frames`, called where the run was.
 
@@ -92,9 +93,12 @@ class Experiment:
         measures: Mapping[str, Measure] | None = None,
     ) -> None:
         kept = tuple(keep)
+        known = (*ALL_TABLES, MESSAGES)
         for name in kept:
-            if name not in ALL_TABLES:
-                raise InputError(f"there is no table {name!r} - {did_you_mean(name, ALL_TABLES)}")
+            if name not in known:
+                raise InputError(f"there is no table {name!r} - {did_you_mean(name, known)}")
+        if MESSAGES in kept and level == "calls":
+            raise InputError("level='calls' has no messages - leave the one or the other out")
         if duration_s is not None and not 0 < duration_s < float("inf"):
             raise InputError(f"duration_s is {duration_s} - give seconds above 0")
         if level not in get_args(Level):
@@ -106,7 +110,7 @@ class Experiment:
             duration_s=duration_s,
             level=level,
             seed=seed,
-            keep=tuple(name for name in ALL_TABLES if name in kept),
+            keep=tuple(name for name in known if name in kept),
             measures=dict(measures or {}),
         )
         self._variants = self._make()

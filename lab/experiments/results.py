@@ -14,9 +14,8 @@ from lab.errors import InputError
 from lab.experiments.metrics import INTEGERS
 from lab.experiments.statistics import interval
 from lab.experiments.store import Store, parquet_or_csv
-from lab.experiments.task import Done
-from lab.facts import Facts
-from lab.results import Frames, to_frames
+from lab.experiments.task import MESSAGES, Done
+from lab.results import Frames
 from topologies import Topology, parse
 from topologies.errors import did_you_mean
 
@@ -51,7 +50,7 @@ class Results:
         shares between 0 and 1 (``_share``).
     failures : DataFrame
         One row for each run that failed: its factors, seed, ``error`` and ``trace``.
-    calls, attempts, decisions, node_states, events : DataFrame
+    calls, attempts, decisions, node_states, events, registrations, pings, messages : DataFrame
         The tables of all runs one below the other (see `lab.results.Frames`), where they were kept.
     about : About
         What was asked.
@@ -246,12 +245,12 @@ def collect(
             columns=[*about.factors, "replication", "seed", "error", "trace"],
         ),
     }
-    names = [each.name for each in fields(Frames) if any(each.name in done.tables for done in sound)]
-    empty = to_frames(Facts())
+    known = (*(each.name for each in fields(Frames)), MESSAGES)
+    names = [name for name in known if any(name in done.tables for done in sound)]
     for name in names:
         parts = [_placed(done, name, labels[done.variant]) for done in sound if name in done.tables]
         filled = [part for part in parts if len(part)] or parts[:1]
-        tables[name] = pd.concat(filled, ignore_index=True) if filled else getattr(empty, name)
+        tables[name] = pd.concat(filled, ignore_index=True)
     return tables
 
 

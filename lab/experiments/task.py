@@ -6,18 +6,22 @@ import copy
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from engine import __version__
 from lab.experiments.metrics import Measure, figures
 from lab.facts import Gathering
 from lab.summary import summarise
 from sim.build import PolicyChoice
+from sim.trace import MessageRecord
 from topologies import Topology
 
 if TYPE_CHECKING:
     import pandas as pd
 
+
+MESSAGES: Final = "messages"
+"""The table that is kept only where it is asked for: it has a dozen rows a call."""
 
 Level: TypeAlias = Literal["messages", "calls"]
 """What is simulated: every message (`sim.run`), or calls and channels alone (`sim.calls`)."""
@@ -89,15 +93,19 @@ def version() -> str:
 
 
 def _simulate(task: Task) -> Done:
-    from lab.results import to_frames
+    from lab.results import messages_frame, to_frames
 
     gathering = Gathering()
-    checked = _run(task, gathering)
+    messages: list[MessageRecord] = []
+    checked = _run(task, gathering, messages)
     scenario = task.topology.scenario(task.scenario)
     until_s = scenario.duration_s if task.duration_s is None else task.duration_s
     summary = summarise(gathering.facts, tuple(task.topology.nodes), scenario.warm_up_s, until_s)
     frames = to_frames(gathering.facts)
     measured = {name: float(measure(frames)) for name, measure in task.measures.items()}
+    tables = {each.name: getattr(frames, each.name) for each in fields(frames) if each.name in task.keep}
+    if MESSAGES in task.keep:
+        tables[MESSAGES] = messages_frame(messages)
     return Done(
         variant=task.variant,
         replication=task.replication,
@@ -107,11 +115,11 @@ def _simulate(task: Task) -> Done:
             **measured,
             **checked,
         },
-        tables={each.name: getattr(frames, each.name) for each in fields(frames) if each.name in task.keep},
+        tables=tables,
     )
 
 
-def _run(task: Task, gathering: Gathering) -> dict[str, Any]:
+def _run(task: Task, gathering: Gathering, messages: list[MessageRecord]) -> dict[str, Any]:
     """Run, and tell what only the host knows."""
     policy = copy.deepcopy(task.policy)  # an object of the author's remembers; each run begins afresh
     if task.level == "calls":
@@ -136,5 +144,6 @@ def _run(task: Task, gathering: Gathering) -> dict[str, Any]:
         record="none",
         duration_s=task.duration_s,
         on_note=gathering.on_note,
+        on_message=messages.append if MESSAGES in task.keep else None,
     )
     return {"violations": len(run.violations), "end_s": run.ended_s, "trace_hash": run.trace_hash}

@@ -15,7 +15,7 @@ from lab.experiments.task import Done, Task, failed, run_task, version
 Workers: TypeAlias = "Callable[[Sequence[Task]], Iterator[Done]]"
 """Runs tasks and yields each result as it ends, in any order."""
 
-_CONNECT_S: Final = 10.0
+CONNECT_S: Final = 10.0
 _IDLE_S: Final = 60  # worker processes wait so long for the next experiment
 
 
@@ -99,7 +99,7 @@ def _on_dask(address: str) -> Workers:
 
     def run(tasks: Sequence[Task]) -> Iterator[Done]:
         try:
-            client = distributed.Client(address, timeout=_CONNECT_S, set_as_default=False)
+            client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
         except (OSError, ValueError) as error:
             reason = str(error).partition("\n")[0] or type(error).__name__
             raise InputError(

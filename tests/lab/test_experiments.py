@@ -18,6 +18,7 @@ from engine.policy import Call
 from lab.errors import InputError
 from lab.experiments import Experiment, Results, interval, load
 from lab.experiments import store as stores
+from lab.experiments import workers as places
 from lab.results import Frames
 from tests.lab.small import topology
 
@@ -64,6 +65,17 @@ class TestFrames:
         results = found.run(1, processes=1, progress=False)
         assert results.runs["longest_talk_s"].iloc[0] == pytest.approx(0.3, abs=0.01)
         assert set(results.tables) == {"runs", "failures"}
+
+    def test_messages_are_kept_where_they_are_asked_for(self) -> None:
+        quiet = Experiment(topology(), scenario="quiet", keep=("calls", "messages"))
+        results = quiet.run(2, processes=1, progress=False)
+        calls = results.calls.groupby("replication").size()
+        invites = (
+            results.messages.query("message == 'INVITE' and to_place == 'edge1'").groupby("replication").size()
+        )
+        assert invites.tolist() == calls.tolist()
+        assert {"sent_s", "size_bytes", "fate", "call_id"} <= set(results.messages.columns)
+        assert "messages" not in two_policies().run(1, processes=1, progress=False).tables
 
     def test_a_policy_may_be_a_class_or_an_object(self) -> None:
         class Late(LeastLoaded):
@@ -116,10 +128,17 @@ class TestWhereItRuns:
             spread = asked.run(3, dask=cluster.scheduler_address, progress=False)
         same(asked.run(3, processes=1, progress=False), spread)
 
-    def test_no_cluster_there(self) -> None:
+    @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
+    def test_no_cluster_there(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("distributed", reason="distributed (extra dask) is not installed")
-        with pytest.raises(InputError, match="no Dask scheduler at nonsense"):
-            two_policies().run(1, dask="nonsense", progress=False)
+        monkeypatch.setattr(places, "CONNECT_S", 0.5)
+        with pytest.raises(InputError, match=f"no Dask scheduler at {address} .* start one with `dask scheduler`"):
+            two_policies().run(1, dask=address, progress=False)
+
+    def test_a_missing_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "distributed", None)
+        with pytest.raises(InputError, match=r"pip install 'siptwin\[dask\]'"):
+            two_policies().run(1, dask="tcp://127.0.0.1:1", progress=False)
 
 
 class TestFailures:
@@ -267,6 +286,7 @@ class TestBadInput:
             (lambda: Experiment(topology(), duration_s=0), "above 0"),
             (lambda: Experiment(topology(), level="cals"), "did you mean 'calls'"),  # type: ignore[arg-type]
             (lambda: Experiment(topology(), level="calls"), "faults, which take messages"),
+            (lambda: Experiment(topology(), level="calls", keep=["messages"]), "leave the one or the other out"),
             (lambda: two_policies().vary(policy=["seed"]), "varied twice"),
             (lambda: two_policies().vary(scenario="death"), "list"),
             (lambda: two_policies().vary(scenario=[]), "no values"),
