@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lab.plots.heat import draw_heat_map
     from lab.plots.ladder import draw_ladder
     from lab.plots.plan import draw_plan
+    from lab.plots.quality import draw_quality
     from lab.plots.storm import draw_storm
     from lab.plots.style import save
     from lab.plots.timeline import draw_timeline
@@ -31,6 +32,7 @@ _HOMES: Final = {
     "draw_heat_map": "heat",
     "draw_ladder": "ladder",
     "draw_plan": "plan",
+    "draw_quality": "quality",
     "draw_storm": "storm",
     "draw_timeline": "timeline",
     "draw_topology": "graph",
@@ -47,6 +49,7 @@ __all__ = [
     "draw_heat_map",
     "draw_ladder",
     "draw_plan",
+    "draw_quality",
     "draw_storm",
     "draw_timeline",
     "draw_topology",

@@ -16,6 +16,7 @@ from lab import plots
 from lab.capacity.plan import Wishes, plan
 from lab.experiments import Experiment, Interval
 from lab.notebook import topology_png
+from lab.plots.timeline import Mark
 from tests.lab.small import topology
 
 PNG = b"\x89PNG"
@@ -70,6 +71,20 @@ class TestWhatPicturesSay:
         figure = plots.draw_storm({"all": [30.0, 30.1, 31.0, 29.0]}, began_s=30.0, limit_per_s=2.0)
         assert "can be served" in words(figure)
         assert max(figure.axes[1].lines[0].get_ydata()) == 100  # type: ignore[arg-type]  # an array
+
+    def test_quality_tells_who_hears_and_who_hears_silence(self) -> None:
+        rows = [
+            {"began_s": 0.0, "first_s": 0.1, "last_s": 20.0, "time_s": 20.0, "mos": 4.4},
+            {"began_s": 0.0, "first_s": 0.1, "last_s": 8.0, "time_s": 20.0, "mos": 3.0},
+        ]
+        figure = plots.draw_quality(pd.DataFrame(rows), marks=[Mark(8.0, "freeze FS1")])
+        for text in ("MOS (G.107)", "hear silence", "freeze FS1", "users satisfied"):
+            assert text in words(figure)
+        median = dict(zip(*figure.axes[0].lines[0].get_data(), strict=True))
+        assert median[4.0] == pytest.approx(3.7)  # of both
+        assert median[15.0] == pytest.approx(4.4)  # of the one that hears
+        with pytest.raises(lab.InputError, match="media: streams"):
+            plots.draw_quality(pd.DataFrame())
 
     def test_each_can_be_written(self, tmp_path: Path) -> None:
         for form, magic in (("png", PNG), ("svg", b"<?xml"), ("pdf", b"%PDF")):

@@ -132,3 +132,20 @@ def test_a_call_to_an_application_ends_at_once_and_says_why() -> None:
     (ended,) = [note for note in told.told(CallEnded) if note.call_id == alone.call_id]
     assert ended.why == "far end hung up"
     assert "cause=27" in ended.reason
+
+
+def test_a_node_that_wakes_may_answer_calls_that_were_answered_elsewhere() -> None:
+    """Its late 2xx makes a second dialog, which the caller ends; the request is forgotten by then."""
+    text = (
+        DEPLOYMENT.replace("EVENTS", "false")
+        .replace("USERS", "1000-1009")
+        .replace("duration_s: 40", "duration_s: 20")
+    )
+    text = text.replace("PHONES", "1000-1007").replace("BROWSERS", "1008-1008")
+    for index in range(8):
+        call = f"kind: call, target: phones/{1000 + index}, to: 9196, hold_s: 3"
+        text += f"      - {{at_s: {4 + index * 0.1}, {call}}}\n"
+    text += "      - {at_s: 3, kind: freeze, target: FS1}\n      - {at_s: 9, kind: thaw, target: FS1}\n"
+    run = simulate(topologies.parse(text.encode()))
+    assert run.drained
+    assert run.violations == []
