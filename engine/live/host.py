@@ -128,7 +128,7 @@ class LiveHost:
         try:
             if self._make_plane is not None:
                 self._plane = self._make_plane(self._media_told)
-                self._plane.start()
+                self._plane.start(self._tell)
             self._open(machine)
         except BaseException:
             self.kill()

@@ -40,6 +40,21 @@ class DatagramsLost(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaLost(Note):
+    """Media packets that the relay gave up since it last told: it has more to do than it can.
+
+    ``shed``: for being late; ``overflowed``: the kernel had no room for them; ``unsent``: the kernel, or SRTP, did
+    not take them; ``faults``: codecs or hand-shakes failed on them, which they never should.
+    """
+
+    level: ClassVar[Level] = Level.WARNING
+    shed: int = 0
+    overflowed: int = 0
+    unsent: int = 0
+    faults: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MachineFailed(Note):
     """The machine raised: a fault of ours. That input is lost, all else goes on. Told once per place."""
 

@@ -97,7 +97,7 @@ class Totals(NamedTuple):
 
     received: int
     forwarded: int
-    dropped: int  # for want of belief, proof or a payload rule
+    dropped: int  # for want of belief, proof, keys or a payload rule
     shed: int  # for being late, under overload
     unsent: int  # the kernel took them not
     unqueued: int  # exceptional ones beyond allowance or room

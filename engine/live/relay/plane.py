@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 from engine.boundary import Address
+from engine.live.notes import MediaLost
 from engine.live.relay.certificate import Certificate
 from engine.live.relay.codecs import CodecThread, Detour, can_transcode
 from engine.live.relay.dtls import Keys
@@ -59,7 +60,9 @@ class PlaneStats(NamedTuple):
     ports: int
     received: int
     forwarded: int
-    dropped: int  # from strangers, unauthenticated, or of payload types that were not agreed
+    dropped: (
+        int  # from strangers, unauthenticated, before there were keys, or of payload types that were not agreed
+    )
     shed: int  # for being late, under overload
     overflowed: int  # the kernel had no room for them
     unsent: int  # the kernel did not take them
@@ -114,6 +117,8 @@ class MediaPlane:
         self._buckets: list[dict[Port, None]] = [{} for _ in range(_BUCKETS)]
         self._bucket = 0
         self._overflowed = 0
+        self._on_lost: Callable[[MediaLost], None] = _ignore
+        self._lost_before = MediaLost()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._forwarder: Forwarder | None = None
         self._handshakes: Handshakes | None = None
@@ -122,8 +127,9 @@ class MediaPlane:
 
     # --- life ---
 
-    def start(self) -> None:
-        """Begin, in the running event loop."""
+    def start(self, on_lost: Callable[[MediaLost], None] | None = None) -> None:
+        """Begin, in the running event loop; ``on_lost`` is told of overload, with the statistics."""
+        self._on_lost = on_lost or _ignore
         loop = self._loop = asyncio.get_running_loop()
         _allow_files()
         forwarder = self._forwarder = open_forwarder(self._settings)
@@ -368,11 +374,27 @@ class MediaPlane:
             return
         self._timer = self._loop.call_later(self._settings.stats_s / _BUCKETS, self._on_timer)
         self._bucket = (self._bucket + 1) % _BUCKETS
+        if self._bucket == 0:
+            self._tell_losses()
         for port in list(self._buckets[self._bucket]):
             first, second = self._ports.get(port), self._ports.get(port._replace(number=port.number + 1))
             if first is not None and second is not None and (first.is_ruled or second.is_ruled):
                 take = self._forwarder.take_counters
                 self._on_input(self._stats_of(port, take(first.number), take(second.number)))
+
+    def _tell_losses(self) -> None:
+        stats, before = self.stats(), self._lost_before
+        now = MediaLost(stats.shed, stats.overflowed, stats.unsent, stats.faults)
+        if now != before:
+            self._lost_before = now
+            self._on_lost(
+                MediaLost(
+                    now.shed - before.shed,
+                    now.overflowed - before.overflowed,
+                    now.unsent - before.unsent,
+                    now.faults - before.faults,
+                )
+            )
 
     def _stats_of(self, port: Port, rtp: Counters, rtcp: Counters) -> MediaStats:
         """Of a pair: RTCP may come to either port."""
@@ -395,6 +417,10 @@ class MediaPlane:
     def _tell(self, event: MediaInput) -> None:
         if self._loop is not None:
             self._on_input(event)
+
+
+def _ignore(lost: MediaLost) -> None:
+    """Nobody asked."""
 
 
 def _allow_files() -> None:

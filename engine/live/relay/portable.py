@@ -376,7 +376,7 @@ class PortableForwarder:
             port.round_trips.sent(data, now)
         if kind is not Kind.PLAIN:
             if port.security.locked:
-                self._unsent += 1
+                self._dropped += 1
                 return False
             way = port.security.send
             if way is not None:

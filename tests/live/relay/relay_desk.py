@@ -14,6 +14,7 @@ from typing import TypeVar
 import pytest
 
 from engine.boundary import Address
+from engine.live.notes import MediaLost
 from engine.live.relay.certificate import Certificate, new_certificate
 from engine.live.relay.plane import MediaPlane
 from engine.live.relay.settings import PlaneSettings
@@ -110,6 +111,7 @@ class Desk:
         self.plane = plane
         self.hosts = hosts
         self.inputs = inputs
+        self.lost: list[MediaLost] = []
         self.near = Phone()
         self.far = Phone()
 
@@ -174,8 +176,8 @@ def opened(settings: PlaneSettings, far_host: str | None = None) -> Iterator[Des
     hosts = {"near": loopback_host(), "far": far_host or loopback_host()}
     inputs: list[MediaInput] = []
     plane = MediaPlane(hosts, inputs.append, certificate=_certificate, settings=settings)
-    plane.start()
     desk = Desk(plane, hosts, inputs)
+    plane.start(desk.lost.append)
     try:
         yield desk
     finally:

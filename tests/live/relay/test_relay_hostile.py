@@ -122,8 +122,9 @@ def test_what_is_late_under_overload_is_dropped_and_counted(play: Play) -> None:
         await until(burst)
         await until(lambda: desk.plane.stats().received == sent)
         await until(lambda: desk.plane.stats().forwarded + desk.plane.stats().shed == sent)
+        await until(lambda: sum(lost.shed for lost in desk.lost) == desk.plane.stats().shed)
 
-    play(scenario, late_s=0.0)  # each turn is too long
+    play(scenario, late_s=0.0, stats_s=0.1)  # each turn is too long
 
 
 def test_sources_are_told_apart_by_port_as_well(play: Play) -> None:

@@ -112,7 +112,7 @@ bool send_packet(table *table, port *out, const address *target, uint8_t *data, 
         rtcp_sent(out, data, length, now);
     if (kind != PLAIN) {
         if (out->locked) {
-            table->unsent++;
+            table->dropped++;
             return false;
         }
         if (out->send.context) {
