@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from engine.boundary import Drain, Machine
+from engine.collector import seldom_collected
 from engine.edge import Edge
 from engine.policy import Policy
 from sim.agents.browser import Browser
@@ -130,8 +131,9 @@ def simulate(
     cast = parts(topology, chosen, policy, duration_s=lasts_s, recorded=recorded)
     world = world_of(topology, cast, chosen, policy, seed, record)
     world.trace.listen(on_message, on_note)
-    world.run(lasts_s, progress)
-    drained = _drain(world, topology, cast, drain_s, progress)
+    with seldom_collected():
+        world.run(lasts_s, progress)
+        drained = _drain(world, topology, cast, drain_s, progress)
     violations = world.finish(_edges(world, cast))
     return Run(
         topology=topology,
