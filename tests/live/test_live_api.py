@@ -15,8 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from engine.live import LiveError
 from engine.live.api import ApiClient
+from engine.live.api.metrics import exposition
 from engine.live.api.openapi import document
 from engine.live.api.routes import OPERATIONS
+from engine.live.relay.plane import PlaneStats
 from engine.notes import ContactUnbound
 from tests.live.deployed import TOKEN, deployed
 
@@ -218,6 +220,26 @@ def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path) -> None:
             assert samples["siptwin_node_capacity", ("FS1", "pstn")] == 1000
             assert samples["siptwin_calls", ()] == 1
             assert samples["siptwin_events_total", ("events.connected",)] == 1
+            assert samples["siptwin_relayed_calls", ()] == 0
+
+    in_loop(scenario)
+
+
+def test_media_of_this_process_have_metrics(tmp_path: Path) -> None:
+    class Busy:
+        def stats(self) -> PlaneStats:
+            return PlaneStats(8, 1_000, 990, 10, 0, 0, 0, 0, 0)
+
+        def stop(self) -> None:
+            """Nothing runs."""
+
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            place.server.service.host._plane = Busy()  # type: ignore[assignment]
+            text = exposition(place.server.service).decode()
+            assert "siptwin_media_ports 8.0" in text
+            assert 'siptwin_media_packets_total{fate="forwarded"} 990.0' in text
+            assert 'siptwin_media_packets_total{fate="dropped"} 10.0' in text
 
     in_loop(scenario)
 

@@ -38,12 +38,14 @@ class _Edge(Collector):
         yield from self._counted()
         yield from self._ports()
         yield from self._nodes()
+        yield from self._media()
         edge = self._service.edge
         for name, text, value in (
             ("calls", "Calls that stand through a node.", edge.open_dialogs()),
             ("registrations", "Contacts that are held.", edge.open_bindings()),
             ("transactions", "SIP transactions under way.", edge.open_transactions()),
             ("connections", "Connections of SIP.", edge.open_connections()),
+            ("relayed_calls", "Calls, and branches of calls, whose media are relayed.", edge.relayed_calls()),
             ("healthy", "1 while new calls are taken.", int(self._service.health().healthy)),
         ):
             yield GaugeMetricFamily(f"siptwin_{name}", text, value=value)
@@ -97,6 +99,18 @@ class _Edge(Collector):
             lost.add_metric([*own, "kernel"], port.lost_kernel)
             lost.add_metric([*own, "queue"], port.lost_queue)
         yield from (received, sent, lost)
+
+    def _media(self) -> Iterator[Metric]:
+        """The data plane, where it is this process."""
+        plane = self._service.host.plane
+        if plane is None:
+            return
+        stats = plane.stats()
+        yield GaugeMetricFamily("siptwin_media_ports", "UDP ports that media hold.", value=stats.ports)
+        packets = CounterMetricFamily("siptwin_media_packets", "Packets of media.", labels=["fate"])
+        for fate in ("forwarded", "dropped", "shed", "overflowed", "unsent", "unqueued"):
+            packets.add_metric([fate], getattr(stats, fate))
+        yield packets
 
     def _nodes(self) -> Iterator[Metric]:
         state = GaugeMetricFamily("siptwin_node_state", "1 for the state that it is in.", labels=["node", "state"])

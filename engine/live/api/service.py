@@ -50,6 +50,8 @@ class Operated(Protocol):
 
     def open_connections(self) -> int: ...
 
+    def relayed_calls(self) -> int: ...
+
 
 class Changes(Protocol):
     """Changes of the settings while the edge runs. Each returns why it was refused, "" where it was not."""
