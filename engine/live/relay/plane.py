@@ -60,9 +60,7 @@ class PlaneStats(NamedTuple):
     ports: int
     received: int
     forwarded: int
-    dropped: (
-        int  # from strangers, unauthenticated, before there were keys, or of payload types that were not agreed
-    )
+    dropped: int  # from strangers, unauthenticated, before there were keys, of payload types not agreed
     shed: int  # for being late, under overload
     overflowed: int  # the kernel had no room for them
     unsent: int  # the kernel did not take them
