@@ -6,7 +6,7 @@ import pytest
 
 from engine.boundary import Address
 from engine.media.rules import MediaPacket, Port
-from engine.notes import MediaEnded, MediaFound
+from engine.notes import MediaEnded, MediaFound, MediaSilent
 from sim.build import parts
 from sim.media import Heard, MediaPlane
 from sim.run import world_of
@@ -120,3 +120,24 @@ def test_a_port_at_rest_reaches_nobody() -> None:
     edge.receive(MediaPacket(Port("out", 30_000), (STRANGER, 1), RTP))
     street.world.run(13.0)
     assert street.media.talking == 0
+
+
+def test_a_source_that_its_nat_has_moved_is_found_again_with_the_next_offer_and_not_before() -> None:
+    street = Street(
+        call("softphones/1010", "9196", hold_s=40),
+        "at_s: 15, kind: reboot, target: home",  # the mapping is gone: its packets come from another port now
+        "at_s: 30, kind: hold, target: softphones/1010",
+        "at_s: 31, kind: retrieve, target: softphones/1010",
+        **{"preset: home_gateway": "preset: symmetric"},
+    )
+    street.world.run(60.0)
+    street.world.finish({})
+    sources = [note.note.source for note in street.notes if isinstance(note.note, MediaFound)]
+    first, *later = [source for source in sources if source.startswith("127.0.3.1:")]
+    assert later
+    assert first not in later
+    (row,) = [each for each in street.heard() if each.listener == "FS1"]
+    assert row.longest_gap_s == pytest.approx(15.0, abs=0.5)
+    silent = [record for record in street.notes if isinstance(record.note, MediaSilent)]
+    assert [(record.note.side, record.note.began) for record in silent][:1] == [("caller", True)]
+    assert silent[0].time_s < 15.0 + 5.0 + 5.0 + 0.5
