@@ -64,7 +64,7 @@ def start_edge(folder: Path, python: str, agents: int) -> Program:
                     "web": {"transport": "ws", "host": WEB.host, "port": WEB.port},
                 },
                 "registrar": {"secret": "of this benchmark alone"},
-                "streams": {"first_message_s": 600, "connections_per_address": 1_000_000},
+                "streams": {"first_message_s": 600, "idle_s": 600, "connections_per_address": 1_000_000},
                 "limits": {"stream_connections": agents + 1000, "bindings": agents + 1000},
                 "keep_alive": {"method": "none"},
             }

@@ -23,6 +23,8 @@ GET = (
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
     b"Sec-WebSocket-Protocol: sip\r\n\r\n"
 )
+PING = 9
+PONG = b"\x8a\x80" + bytes(4)  # empty, and masked by zeros
 AT_ONCE = 200  # REGISTERs, or hand-shakes, that wait for their answers
 PHASE_ENDS_S = 120.0
 SOCKET_BUFFER_BYTES = 16 * 1024 * 1024
@@ -127,17 +129,26 @@ class WebAgent(asyncio.Protocol):
             _, found, self._buffer = self._buffer.partition(b"\r\n\r\n")
             if found:
                 self.open.set_result(None)
-        while len(self._buffer) >= 4:
+        while len(self._buffer) >= 2:
             size, start = self._buffer[1], 2
             if size == 126:
+                if len(self._buffer) < 4:
+                    return
                 size, start = int.from_bytes(self._buffer[2:4], "big"), 4
             if len(self._buffer) < start + size:
                 return
+            kind = self._buffer[0] & 0x0F
             message, self._buffer = self._buffer[start : start + size], self._buffer[start + size :]
-            if message.startswith(b"SIP/2.0 200"):
+            if kind == PING and self._transport:
+                self._transport.write(PONG)
+            elif message.startswith(b"SIP/2.0 200"):
                 self._agents.done()
             elif message.startswith(b"OPTIONS") and self._transport:
                 self._transport.write(frame(answer(message)))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.open.done():
+            self.open.set_exception(error or ConnectionError("closed in the hand-shake"))
 
     def register(self) -> None:
         assert self._transport is not None
@@ -229,7 +240,8 @@ class Load:
         for index in range(len(agents.users)):
             await agents.places.acquire()
             tasks.append(asyncio.ensure_future(what(index)))
-        await asyncio.gather(*tasks)
+        async with asyncio.timeout(PHASE_ENDS_S):
+            await asyncio.gather(*tasks)
         while agents.registered < len(agents.users) and time.monotonic() < began + PHASE_ENDS_S:
             await asyncio.sleep(0.01)
         return {"registered": agents.registered, "elapsed_s": time.monotonic() - began}

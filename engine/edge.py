@@ -191,6 +191,8 @@ class Edge:
             pass  # it was an rtpengine's word
         elif isinstance(event, Datagram):
             self._datagram(event.flow, event.data, now)
+        elif isinstance(event, Pong):
+            self._streams.answered(event.flow)
         elif isinstance(event, _OF_STREAMS) and event.flow.interface in self.events.interfaces:
             self.events.receive(event, now)
         elif isinstance(event, StreamData):
@@ -202,8 +204,6 @@ class Edge:
             self._streams.opened(event.flow, event.accepted, now)
         elif isinstance(event, StreamClosed):
             self._streams.closed(event.flow, event.reason, event.farewell, now)
-        elif isinstance(event, Pong):
-            self._streams.answered(event.flow)
         elif isinstance(event, Unreachable):
             self._unreachable(event, now)
         elif isinstance(event, NodeOrder):
