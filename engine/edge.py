@@ -36,7 +36,7 @@ from engine.here import Here
 from engine.keepalive import KEEP_ALIVE_BRANCH, KeepAlive
 from engine.media.builtin import BuiltinRelay
 from engine.media.ng.relay import NgRelay
-from engine.media.relay import JoinedMedia, Relay
+from engine.media.relay import Relay
 from engine.media.rules import DtlsEnded, MediaPacket, MediaStats, PortsFailed
 from engine.nodes import Node, NodeSnapshot, Pool
 from engine.nodes import state as node_state
@@ -52,7 +52,7 @@ from engine.proxy.renewal import Renewals, Surroundings
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
-from engine.rescue import Ground, NodeSide, Rescue
+from engine.rescue import Ground, Rescue
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -154,12 +154,8 @@ class Edge:
         way = self._registrar.targets.way
         ground = Ground(self._here, self._layer, self._timers, self._out, core.rng, way)
 
-        def join(one: NodeSide, other: NodeSide, now: float) -> JoinedMedia:
-            return legs.join(one.key, one.agent, other.key, other.agent, now)
-
-        return Rescue(
-            self.config.rescue, ground, self._dialogs, self.config.dialog_lifetime_s, join, self._bridged
-        )
+        lifetime_s = self.config.dialog_lifetime_s
+        return Rescue(self.config.rescue, ground, self._dialogs, lifetime_s, legs, self._bridged)
 
     def _bridged(self, node: str, call_id: bytes) -> bytes | None:
         """What a node's events say of a call (``engine.rescue.sides.Bridged``)."""

@@ -288,6 +288,14 @@ class Legs(Timed):
             self.release(leg, now)
         return joined
 
+    def drop(self, key: DialogKey, now: float) -> None:
+        """A dialog has ended without a word of its own."""
+        leg = self._by_dialog.get(key)
+        if leg is not None:
+            leg.confirmed.discard(key[1])
+            if not leg.confirmed:
+                self.release(leg, now)
+
     def release(self, leg: Leg, now: float) -> None:
         """Forget a leg, and give back what its media hold."""
         for tag in leg.tags:

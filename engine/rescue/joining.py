@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
+from typing import Protocol
 
+from engine.media.offer_answer import Side
 from engine.media.relay import JoinedMedia
-from engine.rescue.node_side import NodeSide
+from engine.rescue.node_side import DialogKey
 
-Joiner: TypeAlias = Callable[[NodeSide, NodeSide, float], JoinedMedia]
-"""Joins the media of the agents of two dialogs: the first is the "caller" of what comes of it.
 
-It raises SipError where that can't be.
-"""
+class Joiner(Protocol):
+    """The media of all dialogs (``engine.proxy.legs``)."""
+
+    def join(self, one: DialogKey, one_side: Side, other: DialogKey, other_side: Side, now: float) -> JoinedMedia:
+        """Let a side of one dialog and one of another hear each other, without what was between them.
+
+        Raises
+        ------
+        SipError
+            Where that can't be.
+        """
+        ...
+
+    def drop(self, key: DialogKey, now: float) -> None:
+        """Give back what the media of a dialog hold: nobody is there to hear."""
+        ...

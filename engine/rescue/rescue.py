@@ -26,13 +26,13 @@ class Rescue:
         ground: Ground,
         dialogs: DialogTable,
         lifetime_s: float,
-        join: Joiner,
+        media: Joiner,
         bridged: Bridged,
     ) -> None:
         self.config = config
         self._dialogs = dialogs
         self._ground = ground
-        self._join = join
+        self._media = media
         self._sides = Sides(ground.timers, lifetime_s, bridged)
         self._stand_ins: dict[DialogKey, StandIn] = {}
 
@@ -106,7 +106,7 @@ class Rescue:
     def _rescue(self, one: NodeSide, other: NodeSide, now: float) -> None:
         """Let two agents go on; ``one`` has called, where one of them has."""
         try:
-            media = self._join(one, other, now)
+            media = self._media.join(one.key, one.agent, other.key, other.agent, now)
         except SipError as error:
             for each in (one, other):
                 self._not_rescued(each, error.why, now)
@@ -118,6 +118,7 @@ class Rescue:
 
     def _not_rescued(self, side: NodeSide, why: str, now: float) -> None:
         self._ground.out.append(CallNotRescued(_text(side), side.node, why))
+        self._media.drop(side.key, now)
         hang_up = self.config.others == "end"
         self._take_over(LostCall(self._ground, side, hang_up, self._forget, now).stand_in, now)
 

@@ -100,6 +100,8 @@ def test_without_proof_nobody_is_joined_and_both_are_told_of_the_end() -> None:
     for agent in (conversation.a, conversation.b):
         (bye,) = in_dialog(agent, "BYE")
         assert "cause=27" in bye["reason"]
+    assert world.edge.relayed_calls() == 0
+    assert not world.media.bound
 
 
 def test_a_transferred_call_is_not_taken_for_the_old_conversation() -> None:
