@@ -70,7 +70,7 @@ def parts(
     outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
     talks = topology.media_mode(scenario) != "none"
     found = [node_part(topology, name, databases, outcomes, talks=talks) for name in topology.nodes]
-    found += [rtpengine_part(topology, name) for name in topology.rtpengines]
+    found += [rtpengine_part(topology, name, fingerprints.get(name, "")) for name in topology.rtpengines]
     found += [_edge(topology, name, policy, fingerprints.get(name, "")) for name in topology.edges]
     for name in topology.clients:
         found += client_parts(topology, name, scenario, duration_s)

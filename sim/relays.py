@@ -7,7 +7,7 @@ from random import Random
 
 from engine.boundary import Interface
 from engine.config import MediaInterface, RelayConfig
-from engine.media.sdp.attributes import Fingerprint
+from engine.media.sdp.attributes import Fingerprint, parse_fingerprints
 from sim.agents.rtpengine import Rtpengine, RtpengineConfig, RtpengineInterface
 from sim.host import Birth
 from sim.part import Part
@@ -16,14 +16,18 @@ from topologies import Topology
 CONTROL_INTERFACE = "ng"
 
 
-def rtpengine_part(topology: Topology, name: str) -> Part:
-    """One modelled rtpengine, with an address for each interface that a relay knows of it."""
+def rtpengine_part(topology: Topology, name: str, certificate: str = "") -> Part:
+    """One modelled rtpengine, with an address for each interface that a relay knows of it.
+
+    ``certificate`` is the fingerprint of the one that it shows; default: a modelled one.
+    """
     server = topology.rtpengines[name]
     control = Interface(name=CONTROL_INTERFACE, transport=server.transport, host=server.host, port=server.port)
     interfaces = tuple(
         RtpengineInterface(name=each, host=server.media.get(each, server.host)) for each in _known(topology, name)
     )
-    fingerprint = Fingerprint(b"sha-256", sha256(name.encode()).digest())
+    modelled = Fingerprint(b"sha-256", sha256(name.encode()).digest())
+    (fingerprint,) = parse_fingerprints([certificate.encode("ascii") or bytes(modelled)])
     config = RtpengineConfig(name=name, control=(control,), interfaces=interfaces, fingerprint=fingerprint)
     bound = RelayConfig(
         interfaces=tuple(

@@ -50,6 +50,8 @@ def _hosts(topology: Topology) -> dict[str, None]:
     for edge in topology.edges.values():
         addresses = edge.relay.interfaces.values() if edge.relay is not None else ()
         found += [each.host for each in addresses if each.host is not None]
+    for server in topology.rtpengines.values():
+        found += [server.host, *server.media.values()]
     found += [node.host for node in topology.nodes.values()]
     found += [client.host for client in topology.clients.values()]
     return dict.fromkeys(found)
@@ -95,7 +97,18 @@ def _moved(topology: Topology, to: dict[str, str]) -> Topology:
                 )
                 for key, each in relay.interfaces.items()
             }
-            relay = relay.model_copy(update={"interfaces": Table(addresses)})
+            servers = tuple(
+                each.model_copy(
+                    update={
+                        "host": move(each.host),
+                        "media": Table({key: move(host) for key, host in each.media.items()}),
+                    }
+                )
+                for each in relay.rtpengine
+            )
+            relay = relay.model_copy(
+                update={"interfaces": Table(addresses), "rtpengine": servers, "control_host": None}
+            )
         edges[name] = edge.model_copy(update={"interfaces": Table(interfaces), "relay": relay})
     nodes = {name: node.model_copy(update={"host": move(node.host)}) for name, node in topology.nodes.items()}
     clients = {
@@ -110,6 +123,8 @@ def _addresses(topology: Topology) -> Iterable[tuple[Transport, str, int]]:
             yield interface.transport, interface.host, interface.port
     for node in topology.nodes.values():
         yield node.transport, node.host, node.port
+    for server in topology.rtpengines.values():
+        yield server.transport, server.host, server.port
     for client in topology.clients.values():
         for port in client.ports:
             yield client.transport, client.host, port

@@ -104,7 +104,8 @@ def rehearse_topology(
     staged = with_policy(topology.without_middleboxes(), policy)
     if not real:
         staged = onto_loopback(staged, private=free_ports)
-    certificates = {name: new_certificate() for name, edge in staged.edges.items() if edge.relay is not None}
+    relays = [*(name for name, edge in staged.edges.items() if edge.relay is not None), *staged.rtpengines]
+    certificates = {name: new_certificate() for name in relays}
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
     cast = [
         part

@@ -77,22 +77,34 @@ class Beacons:
         self.calls.clear()
 
 
-class Mirror:
-    """The phone's socket: sends back what comes."""
+class Mirrors:
+    """The phone's sockets: each sends back what comes."""
 
-    def __init__(self, address: Address) -> None:
-        self._socket = _bound(*address)
+    def __init__(self, host: str) -> None:
+        self._host = host
+        self._sockets: dict[int, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket, self._receive)
 
-    def _receive(self) -> None:
+    def said(self, call_id: bytes, body: bytes) -> None:
+        """The phone sends a description."""
+        address = address_of(body)
+        if address is not None and address[1] not in self._sockets:
+            mirror = self._sockets[address[1]] = _bound(self._host, address[1])
+            self._loop.add_reader(mirror, self._receive, mirror)
+
+    def heard(self, call_id: bytes, body: bytes) -> None:
+        """It is sent one; what it answers goes where packets come from."""
+
+    def _receive(self, mirror: socket.socket) -> None:
         with suppress(OSError):
             while True:
-                self._socket.sendto(*self._socket.recvfrom(2_048))
+                mirror.sendto(*mirror.recvfrom(2_048))
 
     def close(self) -> None:
-        self._loop.remove_reader(self._socket)
-        self._socket.close()
+        for mirror in self._sockets.values():
+            self._loop.remove_reader(mirror)
+            mirror.close()
+        self._sockets.clear()
 
 
 def _bound(host: str, port: int) -> socket.socket:

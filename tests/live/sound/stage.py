@@ -20,14 +20,14 @@ from lab.rehearsal.addresses import onto_loopback
 from sim.agents.notes import BindingStored
 from sim.build import parts
 from sim.host import Birth
-from tests.live.sound.crowd import Beacons, Mirror
+from tests.live.sound.crowd import Beacons, Mirrors
 from tests.live.sound.descriptions import described
 from tests.live.sound.node_sound import NodeSound
-from topologies import parse
+from topologies import Topology, parse
+from topologies.base import Table
 
 PASSWORD = "1234"
 NODE = "FS1"
-MEDIA_PORT = 40_000  # of modelled phones
 INTERFACES = {"udp": "agents", "ws": "web", "wss": "secure"}
 
 # Opus stays outside, so that the node's two legs have one codec: it joins them without transcoding.
@@ -75,6 +75,15 @@ class Ear:
         return effects
 
 
+def _moved(topology: Topology) -> Topology:
+    """On a loopback network of its own; its relay stays as it is, for rtpengines are where they are."""
+    as_given = topology.edges
+    without = {name: edge.model_copy(update={"relay": None}) for name, edge in as_given.items()}
+    moved = onto_loopback(topology.model_copy(update={"edges": Table(without)}), private=True)
+    edges = {name: edge.model_copy(update={"relay": as_given[name].relay}) for name, edge in moved.edges.items()}
+    return moved.model_copy(update={"edges": Table(edges)})
+
+
 class Sound(Protocol):
     """What is told of the node's descriptions."""
 
@@ -90,7 +99,7 @@ class Stage:
 
     def __init__(self, folder: Path, relay: Any, *, crowd: bool = False) -> None:
         text = TOPOLOGY.replace("RELAY", json.dumps(relay)).replace("CROWD", CROWD).encode()
-        topology = onto_loopback(parse(text), private=True)
+        topology = _moved(parse(text))
         edge = topology.edges["edge"].interfaces
         self.host = edge["agents"].host
         self.ports = {transport: edge[name].port for transport, name in INTERFACES.items()}
@@ -98,20 +107,22 @@ class Stage:
         self.files = make_certificate(folder / "tls", [self.host])
         self.sound = NodeSound(topology.nodes[NODE].host)
         self.beacons = Beacons(topology.nodes[NODE].host)
-        self._mirror: Mirror | None = None
+        self._mirrors = Mirrors(self.client_host)
         self.notes: dict[str, list[Note]] = {}
         self._hosts: dict[str, LiveHost] = {}
         self.edge: Edge
         certificate = new_certificate()
         fingerprint = bytes(certificate.fingerprint).decode()
         for part in parts(topology, None, fingerprints={"edge": fingerprint}):
-            if part.role == "client" and not crowd:
-                continue
+            if part.role == "relay" or (part.role == "client" and not crowd):
+                continue  # rtpengines are real here
             machine = part.make(Birth(0, False), Random())
             if isinstance(machine, Edge):
                 self.edge = machine
             elif part.role == "node":
                 machine = Ear(machine, self.beacons if crowd else self.sound)
+            else:
+                machine = Ear(machine, self._mirrors)
             media = None if part.relay is None else plane_for(part.relay, certificate)
             self._host(part.place, machine, part.interfaces, media)
 
@@ -128,16 +139,13 @@ class Stage:
         """Start all, and end them."""
         self = cls(folder, relay, crowd=crowd)
         try:
-            if crowd:
-                self._mirror = Mirror((self.client_host, MEDIA_PORT))
             for host in self._hosts.values():
                 await host.start()
             yield self
         finally:
             self.sound.close()
             self.beacons.close()
-            if self._mirror is not None:
-                self._mirror.close()
+            self._mirrors.close()
             for host in self._hosts.values():
                 host.kill()
 
