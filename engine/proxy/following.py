@@ -60,9 +60,11 @@ def ends_of(
 
     The INVITE came on ``flow``, and was answered on ``callee``, by the agent ``target`` if one was.
     """
-    if core.legs is None or not core.legs.renews or request.to.tag:
+    if core.legs is None or not core.legs.renews:
         return None
     try:
+        if request.to.tag:  # raises, too, where the INVITE was shed: a 2xx is repeated
+            return None
         caller_key = core.registrar.targets.key_on(flow, request)
         callee_key = NO_KEY if target is None else target.key
         ends = Ends.of(request, response, (caller_key, flow), (callee_key, callee))

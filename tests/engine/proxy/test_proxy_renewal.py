@@ -135,6 +135,19 @@ def test_the_callees_requests_are_counted_too() -> None:
     assert bye["cseq"] == "77 BYE"
 
 
+def test_a_2xx_that_is_repeated_changes_nothing() -> None:
+    world = RelayWorld()
+    call = world.caller.invite(body=BARESIP)
+    chosen = world.called()
+    for _ in range(3):
+        chosen.answer(200, body=NODE)
+    assert len({wire.body for wire in call.responses if wire.status == 200}) == 1
+    call.ack()
+    world.kill(1)
+    renewed(world, chosen)
+    assert host_of(world.caller.got("INVITE")[-1]) == "203.0.113.2"
+
+
 def test_an_ack_that_comes_late_goes_with_its_invite() -> None:
     world = RelayWorld()
     call, chosen = established(world)

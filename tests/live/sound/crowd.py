@@ -11,7 +11,7 @@ from contextlib import suppress
 from engine.boundary import Address
 from tests.live.sound.descriptions import address_of
 
-_EVERY_S = 0.05
+_EVERY_S = 0.2
 
 
 class Beacon:
@@ -37,7 +37,7 @@ class Beacon:
         while True:
             number += 1
             if self.remote is not None:
-                header = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 400, 0xBEAC)
+                header = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * 1_600, 0xBEAC)
                 with suppress(OSError):
                     self._socket.sendto(header + self._payload, self.remote)
             await asyncio.sleep(_EVERY_S)
