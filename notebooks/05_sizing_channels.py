@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 05 · Sizing channels
 #
-# **Question.** How many channels do the nodes need, so that no more than one call in a hundred is refused? And
-# what when a node is away?
+# **Question.** How many channels do the nodes need, so that no more than one call in a hundred is refused?
+# And what when a node is away?
 
 # %% tags=["parameters"]
 import os
@@ -11,8 +11,9 @@ quick = "SIPTWIN_FULL" not in os.environ  # SIPTWIN_FULL=1: ten times as many ca
 
 # %% [markdown]
 # ## The topology
-# Two nodes share the channels; the policy `least_loaded` sends each call to the one with most free ones, so that
-# together they are one pool. Calls come by Poisson's law. Only the product of rate and hold counts: 20 s will do.
+# Two nodes share the channels; the policy `least_loaded` sends each call to the one with most free ones, so
+# that together they are one pool. Calls come by Poisson's law. Only the product of rate and hold counts: 20 s
+# will do.
 
 # %%
 import lab
@@ -51,9 +52,9 @@ pool(10, 15, 1000)
 
 # %% [markdown]
 # ## The runs
-# Channels and policy are all that counts here, so the messages are left out (`level="calls"`): the same pool, the
-# same policy object, the same calls, some thirty times as fast. Each point has several replications with seeds of
-# their own; the bars are their 95 % confidence intervals.
+# Channels and policy are all that counts here, so the messages are left out (`level="calls"`): the same pool,
+# the same policy object, the same calls, some thirty times as fast. Each point has several replications with
+# seeds of their own; the bars are their 95 % confidence intervals.
 
 # %%
 calls, replications = (4_000, 10) if quick else (40_000, 10)
@@ -66,7 +67,8 @@ for offered, channels in asked:
 plots.draw_blocking(points, title="Calls refused: simulated, and by Erlang's formula B")
 
 # %% [markdown]
-# Is it right to leave the messages out? The same seeds with every message on the wire must bring the same story:
+# Is it right to leave the messages out? The same seeds with every message on the wire must bring the same
+# story:
 
 # %%
 both = {
@@ -80,8 +82,9 @@ assert equal > 0.99
 
 # %% [markdown]
 # ## Does it agree with what is known?
-# A. K. Erlang's formula (1917), as tables print it: 10 Erlang on 15 channels lose 0.0365, 20 on 30 lose 0.00846,
-# 100 on 117 lose 0.0098. The simulated intervals must hold it (at 99 % here, for several are looked at).
+# A. K. Erlang's formula (1917), as tables print it: 10 Erlang on 15 channels lose 0.0365, 20 on 30 lose
+# 0.00846, 100 on 117 lose 0.0098. The simulated intervals must hold it (at 99 % here, for several are looked
+# at).
 
 # %%
 for offered, channels, published in ((10, 15, 0.0365), (20, 30, 0.00846), (100, 117, 0.0098)):
@@ -96,10 +99,40 @@ for offered, channels in tested:
     assert erlang_b(offered, channels) in found
 
 # %% [markdown]
+# And another simulator, which knows nothing of SIP, must say the same: [Ciw](https://ciw.readthedocs.io),
+# with 15 servers and no room to wait.
+
+# %%
+import ciw
+
+
+def refused_in_ciw(seed: int) -> float:
+    """The share of 10 Erlang that 15 servers refuse."""
+    ciw.seed(seed)
+    arrivals, services = ciw.dists.Exponential(rate=10 / HOLD_S), ciw.dists.Exponential(rate=1 / HOLD_S)
+    network = ciw.create_network(
+        arrival_distributions=[arrivals],
+        service_distributions=[services],
+        number_of_servers=[15],
+        queue_capacities=[0],
+    )
+    world = ciw.Simulation(network)
+    world.simulate_until_max_time(calls / 2 * HOLD_S / 10)
+    kinds = [record.record_type for record in world.get_all_records() if record.arrival_date > 5 * HOLD_S]
+    return kinds.count("rejection") / len(kinds)
+
+
+elsewhere = lab.interval([refused_in_ciw(seed) for seed in range(8)], confidence=0.99)
+ours = next(found for offered, channels, found in points if (offered, channels) == (10, 15))
+print(f"Ciw {elsewhere.mean:.4f} ± {elsewhere.half_width:.4f}, siptwin {ours.mean:.4f} ± {ours.half_width:.4f}")
+assert abs(elsewhere.mean - ours.mean) < elsewhere.half_width + 2 * ours.half_width
+assert erlang_b(10, 15) in elsewhere
+
+# %% [markdown]
 # ## In production
-# `siptwin plan -c 2400 --hold 180` answers for your busy hour; each node then needs the channels that the others
-# lack when one is away. Watch `failed_share` against the curve: more than it says means that channels leak, or
-# that calls come in bursts, which Erlang's formula does not know.
+# `siptwin plan -c 2400 --hold 180` answers for your busy hour; each node then needs the channels that the
+# others lack when one is away. Watch `failed_share` against the curve: more than it says means that channels
+# leak, or that calls come in bursts, which Erlang's formula does not know.
 
 # %%
 for calls_per_hour in (200, 2_400, 12_000):

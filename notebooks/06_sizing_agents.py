@@ -44,8 +44,9 @@ plots.draw_plan(made)
 # %% [markdown]
 # ## Does it agree with what is known?
 # - Published: 10 Erlang and 14 agents let 0.1741 of the calls wait, and 0.8884 of all are taken within 20 s.
-# - A queue thrown with dice, without any formula, must behave alike: agents in a heap, the first one free takes
-#   the call that has waited longest.
+# - [pyworkforce](https://pyworkforce.readthedocs.io) must compute the same.
+# - A queue thrown with dice, without any formula, must behave alike: agents in a heap, the first one free
+#   takes the call that has waited longest.
 
 # %%
 from heapq import heapreplace
@@ -53,6 +54,15 @@ from random import Random
 
 assert round(erlang_c(10, 14), 4) == 0.1741
 assert round(service_level(10, 14, handling_s=180, within_s=20), 4) == 0.8884
+
+from importlib.util import find_spec
+
+if find_spec("pyworkforce"):  # another implementation, where it is installed
+    from pyworkforce.queuing import ErlangC
+
+    theirs = ErlangC(transactions=100, asa=20 / 60, aht=3, interval=30, shrinkage=0)  # in minutes
+    assert abs(theirs.waiting_probability(14) - erlang_c(10, 14)) < 1e-9
+    assert abs(theirs.service_level(14) - service_level(10, 14, 180, 20)) < 1e-9
 
 
 def queue(seed: int, agents: int, calls: int) -> tuple[float, float]:
@@ -79,7 +89,8 @@ assert service_level(10, 14, 180, 20) in taken
 
 # %% [markdown]
 # ## From agents to channels
-# Whoever waits holds a channel. With few agents the queue is long, and takes more channels than the talking does:
+# Whoever waits holds a channel. With few agents the queue is long, and takes more channels than the talking
+# does:
 
 # %%
 pd.DataFrame(
@@ -98,5 +109,5 @@ assert erlang_b(made["channel_load"], int(made["channels"])) <= 0.01
 # %% [markdown]
 # ## In production
 # `siptwin plan --calls-per-hour 200 --hold 180 --wrap-up 20` counts what an agent needs after a call as well.
-# Plan with the busiest quarter of an hour, not with the day's mean; add those who are ill or at lunch (a third
-# is usual); and keep agents below 85 % busy, or they leave.
+# Plan with the busiest quarter of an hour, not with the day's mean; add those who are ill or at lunch (a
+# third is usual); and keep agents below 85 % busy, or they leave.

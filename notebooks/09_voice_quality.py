@@ -73,7 +73,7 @@ plots.draw_quality(heard, marks=marks_of(report.facts.events), title="What calle
 # - Delay: 2 · 30 ms and a few, far below the 150 ms of G.114: no impairment.
 
 # %%
-from engine.media.mos import mos
+from lab.capacity import mos
 
 for rating, published in ((93.2, 4.41), (90, 4.34), (80, 4.03), (70, 3.60), (60, 3.10), (50, 2.58)):
     print(f"R = {rating}: {mos(rating):.3f}, published {published}")

@@ -35,6 +35,7 @@
 #
 # **From here to real sockets**
 #
+# - [13 · Before production](13_production.ipynb): what of a topology file will break, and a checklist.
 # - [12 · Forecast and measurement](12_live.ipynb): the same topology in real time, message by message.
 #
 # **Take them further.** Change a number and run again; put your own topology file in place of the text

@@ -1,7 +1,8 @@
-"""Formulas of capacity: what simulation is checked against, and what ``siptwin plan`` answers from."""
+"""Formulas of capacity and speech quality: what simulation is checked against, and what ``siptwin plan`` uses."""
 
 from __future__ import annotations
 
+from engine.media.mos import mos, rating
 from lab.capacity.bandwidth import CODECS, Codec, codec, stream_kbit_per_s
 from lab.capacity.erlang import (
     agents_for,
@@ -25,6 +26,8 @@ __all__ = [
     "erlangs",
     "erlangs_for",
     "mean_wait_s",
+    "mos",
+    "rating",
     "service_level",
     "stream_kbit_per_s",
 ]
