@@ -243,8 +243,8 @@ def reason(error: SQLAlchemyError) -> str:
     return " ".join(" ".join(args).split())[:300] or type(original).__name__
 
 
-def folder_of(url: URL) -> Path | None:
-    """The folder of a SQLite file; None for other databases, and for one in memory."""
+def file_of(url: URL) -> Path | None:
+    """The file of a SQLite database; None for other databases, and for one in memory."""
     if url.get_backend_name() != "sqlite" or not url.database or url.database == ":memory:":
         return None
-    return Path(url.database).parent
+    return Path(url.database)

@@ -13,7 +13,7 @@ from sqlalchemy import URL, Connection, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.live.errors import LiveError, reason_of
-from engine.live.store.database import AwayError, Database, folder_of, reason
+from engine.live.store.database import AwayError, Database, file_of, reason
 from engine.live.store.tables import VERSION_TABLE
 
 
@@ -30,8 +30,9 @@ def create(database: Database) -> str:
     quoted = database.engine.dialect.identifier_preparer.quote(name)
     backend = url.get_backend_name()
     try:
-        if folder := folder_of(url):
-            folder.mkdir(parents=True, exist_ok=True)
+        if path := file_of(url):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # it holds the key of the flow tokens
         elif backend in ("mysql", "mariadb"):
             _run(url.set(database=""), database, f"CREATE DATABASE IF NOT EXISTS {quoted}")
         elif backend == "postgresql":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -142,3 +143,10 @@ def test_tables_that_are_missing_or_of_another_version_are_told_with_the_remedy(
         connection.execute(text("DELETE FROM siptwin_schema"))
     with pytest.raises(LiveError, match="run `siptwin db create`"):
         schema.check(database)
+
+
+def test_a_file_is_for_its_owner_alone(tmp_path: Path) -> None:
+    opened = Database(f"sqlite:///{tmp_path}/new/records.db")
+    schema.create(opened)
+    opened.close()
+    assert stat.S_IMODE((tmp_path / "new" / "records.db").stat().st_mode) == 0o600

@@ -218,6 +218,27 @@ def test_a_database_that_is_killed_stops_no_call_and_gets_everything_when_it_is_
     asyncio.run(scenario())
 
 
+def test_a_database_that_is_frozen_keeps_no_one_waiting(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    url = url_of("mariadb", tmp_path, request)
+    server: Server = request.getfixturevalue("mariadb_server")
+
+    async def scenario() -> None:
+        async with site(tmp_path, url) as place:
+            assert await place.phones.register("1000")
+            server.freeze()
+            try:
+                assert await place.phones.register("1001")
+                (lost,) = await place.told("store.lost", 1)
+                assert lost["why"] == "no answer for 0.5 s"
+                assert (await place.callers.call()).up
+            finally:
+                server.thaw()
+            await place.told("store.back", 1)
+            await until_kept(url, dialogs=1, bindings=2)
+
+    asyncio.run(scenario())
+
+
 async def until_kept(url: str, **expected: int) -> None:
     """Until the tables hold so many rows."""
     database = Database(url)
