@@ -10,10 +10,16 @@ from typing import Any
 
 from tests.live.live_machines import until
 from tests.live.peers import browser, rtpengine
+from tests.live.peers.browser import LIBRARIES
+from tests.live.sound import aiortc_phone
 from tests.live.sound.phones import MODULES, Phone, baresip, chromium
 from tests.live.sound.stage import Stage
 
-MISSING = browser.MISSING or ("" if shutil.which("baresip") and MODULES.is_dir() else "baresip is not installed")
+MISSING = (
+    browser.MISSING
+    or ("" if shutil.which("baresip") and MODULES.is_dir() else "baresip is not installed")
+    or aiortc_phone.MISSING
+)
 FIRST_HZ, STEP_HZ = 700.0, 140.0  # of the phones' tones, none a multiple of another
 SERVES = {"outside": {"serves": ["agents", "web", "secure"]}, "inside": {"serves": ["inside"]}}
 # Opus stays outside, so that the node's two legs have one codec: it joins them without transcoding.
@@ -43,16 +49,17 @@ async def cast(folder: Path, relay: dict[str, Any], *names: str) -> AsyncIterato
     async with AsyncExitStack() as stack:
         stage = await stack.enter_async_context(Stage.open(folder, relay))
         phones: dict[str, Phone] = {}
-        pages = (
-            await stack.enter_async_context(chromium(folder, stage))
-            if any("-" in name for name in names)
-            else None
-        )
+        pages = None
+        if any(name.startswith(LIBRARIES) for name in names):
+            pages = await stack.enter_async_context(chromium(folder, stage))
         for number, name in enumerate(names):
             user, hz = f"{1000 + number}", FIRST_HZ + STEP_HZ * number
             library, _, transport = name.partition("-")
-            if transport and pages is not None:
+            if pages is not None and library in LIBRARIES:
                 phones[name] = pages.open(user, hz, library, transport)
+            elif library == "aiortc":
+                opened = aiortc_phone.registering(stage, user, hz, transport)
+                phones[name] = await stack.enter_async_context(opened)
             else:
                 phones[name] = await stack.enter_async_context(baresip(folder / name, stage, user, hz))
         await until(lambda: all(stage.registered(phone.user) for phone in phones.values()), 30.0)

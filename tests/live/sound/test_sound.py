@@ -20,7 +20,8 @@ from tests.live.sound.stage import Stage
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 Conversation = Callable[[Stage, Phone, Phone], Awaitable[None]]
-PHONES = ("baresip", "softphone", "jssip-ws", "jssip-wss", "sipjs-ws", "sipjs-wss")
+HOLDING = ("baresip", "softphone", "jssip-ws", "jssip-wss", "sipjs-ws", "sipjs-wss")
+PHONES = (*HOLDING, "aiortc-ws", "aiortc-wss")
 
 # Each kind of side in each part at least once; the rest of the product is slow.
 CONVERSATIONS: tuple[tuple[Conversation, str, str], ...] = (
@@ -35,8 +36,11 @@ CONVERSATIONS: tuple[tuple[Conversation, str, str], ...] = (
     (c.cancel, "baresip", "sipjs-wss"),
     (c.reject, "sipjs-ws", "jssip-wss"),
     (c.reject, "jssip-wss", "softphone"),
+    (c.talk, "aiortc-ws", "baresip"),
+    (c.talk, "jssip-ws", "aiortc-wss"),
+    (c.talk, "aiortc-wss", "sipjs-ws"),
 )
-CALLED_BY_NODE = ("baresip", "jssip-ws", "jssip-wss", "sipjs-wss")
+CALLED_BY_NODE = ("baresip", "jssip-ws", "jssip-wss", "sipjs-wss", "aiortc-ws")
 
 
 @contextmanager
@@ -91,10 +95,12 @@ def test_everybody_is_heard(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["builtin", "rtpengine"])
 def test_everybody_is_heard_by_everybody(kind: str, tmp_path: Path) -> None:
     """The whole product: some minutes for each relay."""
+    pairs = [(each, permutations(PHONES, 2)) for each in (c.talk, c.reject)]
+    pairs += [(each, permutations(HOLDING, 2)) for each in (c.hold, c.renew, c.cancel)]
     everything = tuple(
         (conversation, caller, callee)
-        for conversation in (c.talk, c.hold, c.renew, c.cancel, c.reject)
-        for caller, callee in permutations(PHONES, 2)
+        for conversation, both in pairs
+        for caller, callee in both
         if (conversation is not c.renew or "-" in caller)
         and (conversation is not c.hold or "-" in caller + callee)  # one must still tell what it hears
     )

@@ -1,0 +1,280 @@
+"""A WebRTC phone of Python: aiortc for the media, and as much of SIP over WebSocket as it takes beside."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from fractions import Fraction
+from importlib.util import find_spec
+from random import Random
+from typing import Any
+
+import numpy as np
+from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
+
+from engine.sip.digest import answer, choose
+from engine.sip.framing import parse_datagram
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request, Response, respond
+from tests.live.sound.stage import PASSWORD, Stage
+from tests.live.sound.tones import PACKET, RATE_HZ, share, tone
+
+MISSING = "" if find_spec("aiortc") else "aiortc is not installed"
+_HEARD_PACKETS = 50
+
+
+class AiortcPhone:
+    """One user. It knows neither hold nor re-INVITE."""
+
+    deaf_after_hold = True
+
+    def __init__(self, stage: Stage, user: str, hz: float, socket: ClientWebSocketResponse) -> None:
+        self.user, self.hz = user, hz
+        self._stage = stage
+        self._socket = socket
+        self._random = Random()
+        self._events: list[str] = []
+        self._heard: deque[tuple[Any, int]] = deque(maxlen=_HEARD_PACKETS)
+        self._peer: Any = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._contact = b"<sip:%012x@%012x.invalid;transport=ws>" % (self._bits(), self._bits())
+        self._invite: Request | None = None  # the one that stands: theirs, or ours
+        # From, To, Call-ID, routes and remote target
+        self._dialog: tuple[bytes, bytes, bytes, list[bytes], bytes] | None = None
+        self._number = 0
+
+    def _bits(self) -> int:
+        return self._random.getrandbits(48)
+
+    # --- Phone
+
+    def order(self, order: str, argument: str = "") -> None:
+        work = {"call": self._call, "answer": self._answer, "reject": self._reject, "hangup": self._hang_up}[order]
+        task = asyncio.get_running_loop().create_task(work(argument.encode()))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def happened(self, event: str) -> int:
+        return self._events.count(event)
+
+    def heard(self, hz: float) -> float:
+        if len(self._heard) < _HEARD_PACKETS // 2:
+            return 0.0
+        return share(np.concatenate([samples for samples, _ in self._heard]), hz, self._heard[-1][1])
+
+    def forget(self) -> None:
+        self._events.clear()
+        self._heard.clear()
+
+    # --- SIP
+
+    async def listen(self) -> None:
+        """Take what the edge says, until the end."""
+        async for received in self._socket:
+            if received.type not in (WSMsgType.TEXT, WSMsgType.BINARY):
+                continue
+            data = received.data.encode() if isinstance(received.data, str) else received.data
+            message = parse_datagram(data)
+            if isinstance(message, Request):
+                await self._asked(message)
+            elif isinstance(message, Response):
+                await self._told(message)
+
+    async def _send(self, message: Request | Response) -> None:
+        await self._socket.send_str(bytes(message).decode())
+
+    def _request(self, method: bytes, uri: bytes, *lines: bytes, body: bytes = b"") -> Request:
+        via = b"Via: SIP/2.0/WS %012x.invalid;branch=z9hG4bK%012x" % (self._bits(), self._bits())
+        return Request.build(method, uri, via, b"Max-Forwards: 70", *lines, body=body)
+
+    async def register(self, authorization: bytes = b"") -> None:
+        """Once, and once more with credentials."""
+        self._number += 1
+        domain = self._stage.host.encode()
+        me = b"<sip:%b@%b>" % (self.user.encode(), domain)
+        lines = [b"From: %b;tag=%x" % (me, self._bits()), b"To: " + me, b"Call-ID: r%s" % self.user.encode()]
+        lines += [b"CSeq: %d REGISTER" % self._number, b"Contact: " + self._contact, b"Expires: 60"]
+        if authorization:
+            lines.append(authorization)
+        await self._send(self._request(b"REGISTER", b"sip:" + domain, *lines))
+
+    def _credentials(self, challenges: list[bytes]) -> bytes:
+        challenge = choose(challenges)
+        assert challenge is not None
+        uri = b"sip:" + self._stage.host.encode()
+        credentials = answer(
+            challenge,
+            method=b"REGISTER",
+            uri=uri,
+            username=self.user.encode(),
+            password=PASSWORD.encode(),
+            cnonce=b"c",
+        )
+        return b"Authorization: " + bytes(credentials)
+
+    async def _asked(self, request: Request) -> None:
+        if request.method == b"INVITE" and not request.to.tag:
+            self._invite = request
+            await self._send(respond(request, 180, b"", b"t", b"Contact: " + self._contact))
+            self._events.append("incoming")
+        elif request.method == b"CANCEL" and self._invite is not None:
+            await self._send(respond(request, 200))
+            await self._send(respond(self._invite, 487, b"", b"t"))
+            await self._over()
+        elif request.method == b"BYE":
+            await self._send(respond(request, 200))
+            await self._over()
+        elif request.method != b"ACK":
+            await self._send(respond(request, 200, b"", b"t", b"Contact: " + self._contact))
+
+    async def _told(self, response: Response) -> None:
+        status, method = response.status, response.cseq.method
+        if method == b"REGISTER":
+            if status == 401:
+                await self.register(self._credentials(response.all("www-authenticate")))
+        elif method == b"INVITE" and self._invite is not None:
+            if 100 < status < 200:
+                self._events.append("progress")
+            elif 200 <= status < 300:
+                await self._confirmed(response)
+            elif status >= 300:
+                await self._over()
+
+    async def _confirmed(self, response: Response) -> None:
+        contact = parse_name_addr(response.values("contact")[0], "Contact").uri
+        routes = response.values("record-route")[::-1]
+        self._dialog = (response.first("from"), response.first("to"), response.call_id, routes, contact)
+        await self._within(b"ACK", response.cseq.number)
+        if "confirmed" not in self._events:
+            from aiortc import RTCSessionDescription
+
+            await self._peer.setRemoteDescription(RTCSessionDescription(response.body.decode(), "answer"))
+            self._events.append("confirmed")
+
+    async def _within(self, method: bytes, number: int) -> None:
+        assert self._dialog is not None
+        ours, theirs, call_id, routes, target = self._dialog
+        lines = [b"Route: " + route for route in routes]
+        lines += [b"From: " + ours, b"To: " + theirs, b"Call-ID: " + call_id, b"CSeq: %d %b" % (number, method)]
+        await self._send(self._request(method, target, *lines))
+
+    # --- orders
+
+    async def _call(self, uri: bytes) -> None:
+        peer = self._new_peer()
+        await peer.setLocalDescription(await peer.createOffer())
+        me = b"<sip:%b@%b>" % (self.user.encode(), self._stage.host.encode())
+        self._invite = self._request(
+            b"INVITE",
+            uri,
+            b"From: %b;tag=%x" % (me, self._bits()),
+            b"To: <%b>" % uri,
+            b"Call-ID: %012x" % self._bits(),
+            b"CSeq: 1 INVITE",
+            b"Contact: " + self._contact,
+            b"Content-Type: application/sdp",
+            body=peer.localDescription.sdp.encode(),
+        )
+        await self._send(self._invite)
+
+    async def _answer(self, _: bytes) -> None:
+        from aiortc import RTCSessionDescription
+
+        invite = self._invite
+        assert invite is not None
+        peer = self._new_peer()
+        await peer.setRemoteDescription(RTCSessionDescription(invite.body.decode(), "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        accepted = respond(invite, 200, b"", b"t", b"Contact: " + self._contact, b"Content-Type: application/sdp")
+        accepted.body = peer.localDescription.sdp.encode()
+        accepted.set("content-length", b"Content-Length: %d" % len(accepted.body))
+        contact = parse_name_addr(invite.values("contact")[0], "Contact").uri
+        routes = invite.values("record-route")
+        self._dialog = (accepted.first("to"), invite.first("from"), invite.call_id, routes, contact)
+        await self._send(accepted)
+        self._events.append("confirmed")
+
+    async def _reject(self, _: bytes) -> None:
+        assert self._invite is not None
+        await self._send(respond(self._invite, 486, b"", b"t"))
+
+    async def _hang_up(self, _: bytes) -> None:
+        await self._within(b"BYE", 2)
+        await self._over()
+
+    async def _over(self) -> None:
+        self._events.append("ended")
+        self._invite = self._dialog = None
+        peer, self._peer = self._peer, None
+        if peer is not None:
+            await peer.close()
+
+    # --- media
+
+    def _new_peer(self) -> Any:
+        from aiortc import MediaStreamTrack, RTCPeerConnection
+        from aiortc.mediastreams import AudioFrame
+
+        samples = (tone(self.hz, 2.0) * 32_767).astype(np.int16)
+
+        class Tone(MediaStreamTrack):
+            kind = "audio"
+
+            def __init__(self) -> None:
+                super().__init__()
+                self._began = asyncio.get_running_loop().time()
+                self._number = 0
+
+            async def recv(self) -> Any:
+                number, self._number = self._number, self._number + 1
+                await asyncio.sleep(max(0.0, self._began + 0.02 * number - asyncio.get_running_loop().time()))
+                at = number * PACKET % len(samples)
+                frame = AudioFrame(format="s16", layout="mono", samples=PACKET)
+                frame.planes[0].update(samples[at : at + PACKET].tobytes())
+                frame.sample_rate, frame.pts, frame.time_base = RATE_HZ, number * PACKET, Fraction(1, RATE_HZ)
+                return frame
+
+        peer = self._peer = RTCPeerConnection()
+        peer.addTrack(Tone())
+        peer.on("track", self._hear)
+        return peer
+
+    def _hear(self, track: Any) -> None:
+        async def work() -> None:
+            from aiortc.mediastreams import MediaStreamError
+
+            try:
+                while True:
+                    frame = await track.recv()
+                    samples = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
+                    self._heard.append((samples / 32_768, frame.sample_rate))
+            except MediaStreamError:
+                return
+
+        task = asyncio.get_running_loop().create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+@asynccontextmanager
+async def registering(stage: Stage, user: str, hz: float, transport: str) -> AsyncIterator[AiortcPhone]:
+    """One that registers over ws or wss."""
+    import aioice.ice
+
+    aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]  # it leaves loopback out otherwise
+    trust = ssl.create_default_context(cafile=str(stage.files.authority)) if transport == "wss" else None
+    url = f"{transport}://{stage.host}:{stage.ports[transport]}"
+    async with (
+        ClientSession() as session,
+        session.ws_connect(url, protocols=("sip",), ssl=trust or True) as socket,
+    ):
+        phone = AiortcPhone(stage, user, hz, socket)
+        listening = asyncio.get_running_loop().create_task(phone.listen())
+        await phone.register()
+        try:
+            yield phone
+        finally:
+            listening.cancel()
