@@ -321,13 +321,14 @@ class EdgeConfig:
 
     @property
     def event_interfaces(self) -> tuple[Interface, ...]:
-        """Where connections to event sockets leave from: beside each interface that faces a node with one."""
-        faced = dict.fromkeys(self._facing(node) for node in self.nodes if node.events is not None)
-        hosts = {each.name: each.host for each in self.interfaces}
+        """Where connections to event sockets leave from: beside each interface that may face a node.
+
+        They are there before any node has an event socket, so that a running edge can take one over.
+        """
         return tuple(
-            Interface(name=_EVENTS + name, transport="tcp", host=hosts[name], port=0, listens=False)
-            for name in faced
-            if name in hosts
+            Interface(name=_EVENTS + each.name, transport="tcp", host=each.host, port=0, listens=False)
+            for each in self.interfaces
+            if each.transport in ("udp", "tcp")
         )
 
     @property

@@ -105,6 +105,10 @@ def _addresses(topology: Topology) -> Iterator[Problem]:
                 yield Problem((*where, "host"), what, "add advertised_host: with the address that peers reach")
     for name, node in topology.nodes.items():
         yield from claim(("nodes", name), name, node.transport, node.host, node.port)
+        if node.events is not None:
+            yield from claim(
+                ("nodes", name, "events"), f"{name}'s event socket", "tcp", node.host, node.events.port
+            )
     for name, client in topology.clients.items():
         if client.ports.stop > 65536:
             what = f"{len(client.users)} softphones from port {client.port} on reach beyond port 65535"

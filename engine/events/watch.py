@@ -6,7 +6,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from engine.boundary import Address, Effect, Flow, Input, StreamClosed, StreamData, StreamOpened, Unreachable
+from engine.boundary import (
+    Address,
+    Close,
+    Effect,
+    Flow,
+    Input,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    Unreachable,
+)
 from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
 from engine.events.calls import Leg, NodeCalls
@@ -91,6 +101,8 @@ class NodeEvents:
             flow = event.flow
             client = self._by_peer.get((flow.interface, flow.peer))
             if client is None:
+                if isinstance(event, StreamOpened):
+                    self.out.append(Close(flow))  # its node has left the settings meanwhile
                 return
             if isinstance(event, StreamData):
                 client.receive(flow, event.data, now)

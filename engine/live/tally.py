@@ -8,7 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from engine.boundary import Note
-from engine.notes import AttemptEnded, CallAnswered, CallFailed, DialogEnded, MediaEnded, RescuedCallEnded
+from engine.notes import (
+    AttemptEnded,
+    CallAnswered,
+    CallFailed,
+    CallNotRescued,
+    DialogEnded,
+    MediaEnded,
+    RescuedCallEnded,
+)
 
 SETUP_BOUNDS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 STANDING_MAX = 200_000
@@ -61,8 +69,8 @@ class Entry:
 class CallRecord:
     """One call that is over. ``answered_at`` is None where nobody answered; ``end`` says how it ended.
 
-    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, lifetime; and of
-    a call that outlived its node, how it ended without it.
+    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, lifetime, node
+    lost; and of a call that outlived its node, how it ended without it.
     """
 
     call_id: str
@@ -139,6 +147,8 @@ class CallBook:
                 self._end(note.call_id, note.why)
             elif self.sinks and note.call_id not in self._over:
                 self._write(_of_an_earlier_life(note, self._clock()))
+        elif isinstance(note, CallNotRescued):
+            self._end(note.call_id, "node lost")
         elif isinstance(note, RescuedCallEnded):
             self._end(note.call_id, f"rescued, then {note.why}")
             self._end(note.other_call_id, f"rescued, then {note.why}")

@@ -17,7 +17,7 @@ from engine.live.records import COLUMNS, CsvSink, RecordWriter, SqlSink
 from engine.live.store import Database, schema
 from engine.live.store.tables import CALLS
 from engine.live.tally import CallBook, CallRecord
-from engine.notes import CallAnswered, CallFailed, DialogEnded, MediaEnded, RescuedCallEnded
+from engine.notes import CallAnswered, CallFailed, CallNotRescued, DialogEnded, MediaEnded, RescuedCallEnded
 
 ANSWERED = CallAnswered("one", "INVITE", "FS1", 200, 2, 0.5, "sip:1000@lab.test", "sip:9196@lab.test")
 
@@ -90,6 +90,15 @@ def test_a_call_that_outlives_its_node_is_recorded_when_it_is_over() -> None:
     assert records == []
     told(RescuedCallEnded("other", "one", "bye", 20.0), 0.0)
     assert [(each.end, each.duration_s) for each in records] == [("rescued, then bye", 30.0)]
+
+
+def test_a_call_that_dies_with_its_node_is_recorded_then() -> None:
+    told, records = book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(CallNotRescued("one", "FS1", "it was transferred"), 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "taken over", 30.0), 0.0)
+    assert [(each.end, each.duration_s) for each in records] == [("node lost", 30.0)]
+    assert told.standing == {}
 
 
 def test_a_call_that_outlives_the_edge_is_recorded_without_its_parties() -> None:

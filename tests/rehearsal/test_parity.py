@@ -45,7 +45,7 @@ scenarios:
 """
 
 TOLD = (CallAdmitted, AttemptStarted, AttemptEnded, CallAnswered, CallFailed, DialogEnded)
-RANDOM = {"source", "uri", "setup_s", "elapsed_s", "duration_s"}
+RANDOM = {"source", "uri", "caller", "callee", "setup_s", "elapsed_s", "duration_s"}
 CALL_ID = re.compile(rb"\r\nCall-ID: ([^\r]+)\r\n")
 
 

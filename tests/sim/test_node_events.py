@@ -92,3 +92,8 @@ def test_a_full_node_gets_no_more_calls_than_it_says(topology: Topology) -> None
 def test_fs_for_a_number_asks_for_an_event_socket() -> None:
     with pytest.raises(TopologyError, match="pstn=fs asks the node, which has no event socket"):
         parse(WITH_EVENTS.replace(b"events: true, ", b""))
+
+
+def test_two_nodes_cannot_share_an_event_socket() -> None:
+    with pytest.raises(TopologyError, match=r"tcp 127\.0\.1\.1:8021 already belongs to FS1's event socket"):
+        parse(WITH_EVENTS.replace(b"{<<: *fs, host: 127.0.1.2}", b"{<<: *fs, port: 5080}"))

@@ -275,6 +275,14 @@ def test_new_settings_end_the_socket_that_is_gone_and_keep_the_one_that_stays() 
     assert socket.world.status("FS1").events is None
 
 
+def test_a_connection_that_opens_after_its_node_is_gone_is_closed() -> None:
+    socket = Socket(world())
+    without = replace(socket.world.config, nodes=(socket.world.config.nodes[1],))
+    socket.world.happen(Reconfigure(EdgeSettings(without, socket.world.policy)))
+    socket.opens()
+    assert socket.world.closed == [socket.flow]
+
+
 def test_an_order_to_end_a_call_goes_to_its_node() -> None:
     socket = Socket(world())
     socket.enters(bound=1000)
