@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from engine.boundary import DialogRecord, Effect
@@ -35,7 +35,7 @@ class DialogTable(Timed):
     All live equally long, so they end in the order of the table, and one timer for the oldest does for all.
     """
 
-    __slots__ = ("_dialogs", "_gone", "_lifetime_s", "_out", "_records", "_timers", "tells_calls")
+    __slots__ = ("_dialogs", "_gone", "_lifetime_s", "_out", "_records", "_timers", "on_end", "tells_calls")
 
     def __init__(self, out: list[Effect], timers: TimerQueue, records: Records, lifetime_s: float) -> None:
         super().__init__()
@@ -43,6 +43,8 @@ class DialogTable(Timed):
         self._out = out
         self._timers = timers
         self._lifetime_s = lifetime_s
+        # Told of each dialog that has ended, by whatever: its media end with it.
+        self.on_end: Callable[[tuple[bytes, bytes], float], None] | None = None
         self.tells_calls = True  # False: nobody reads the Notes that each call makes
         self._dialogs: dict[tuple[bytes, bytes], Dialog] = {}
         self._gone: set[tuple[bytes, bytes]] | None = (
@@ -125,6 +127,8 @@ class DialogTable(Timed):
         if self._dialogs.pop((dialog.call_id, dialog.callee_tag), None) is None:
             return
         dialog.node.give(dialog.resource)
+        if self.on_end is not None:
+            self.on_end((dialog.call_id, dialog.callee_tag), now)
         if self._records.kept:
             self._records.drop("dialogs", dialog.call_id + b"\0" + dialog.callee_tag)
         if not self.tells_calls:

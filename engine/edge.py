@@ -117,7 +117,8 @@ class Edge:
             else:
                 self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
             lifetime_s = config.dialog_lifetime_s
-            self._core.legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
+            legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
+            self._core.legs, self._dialogs.on_end = legs, legs.drop
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
         self._layer = self._core.layer = TransactionLayer(

@@ -37,6 +37,7 @@ class Branch(Timed):
         "_offset",
         "_ring_s",
         "_started_at",
+        "_tags",
         "_timeout_at",
         "_unwanted",
         "closed",
@@ -66,6 +67,7 @@ class Branch(Timed):
         self._client: ClientTransaction | None = None
         self._leg: Leg | None = None  # whose media the request is about
         self._makes_leg = False
+        self._tags: tuple[bytes, ...] = ()  # of the dialogs that its 2xx have made
         self._offset = 0  # by how much the request was counted up (``engine.proxy.ends``)
         self._started_at = 0.0
         self._timeout_at = float("inf")
@@ -274,6 +276,13 @@ class Branch(Timed):
         if self._holds_channel and self.node is not None:
             self._holds_channel = False
             self.node.give(self.resource)
+
+    def is_news(self, tag: bytes) -> bool:
+        """Whether a 2xx with this tag makes a dialog: one that comes again may be of a dialog that is over."""
+        if tag in self._tags:
+            return False
+        self._tags += (tag,)
+        return True
 
     def hand_over_channel(self) -> None:
         """A dialog takes the channel over; where this branch gave it back before, it is taken again."""

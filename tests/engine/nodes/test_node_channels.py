@@ -179,3 +179,14 @@ def test_the_snapshot_tells_use_capacity_and_success() -> None:
     assert (status.attempts, status.failures) == (2, 1)
     assert status.latency_s == 0.0
     assert status.address == "10.0.0.11:5060"
+
+
+def test_a_2xx_that_comes_again_after_the_end_of_its_call_takes_no_channel() -> None:
+    world = World()
+    call = world.caller.invite()
+    chosen = call.establish()
+    call.bye()
+    chosen.answer(200, method="BYE")
+    chosen.answer(200)  # its ACK was lost
+    assert world.edge.open_dialogs() == 0
+    assert world.in_use(chosen.name) == 0
