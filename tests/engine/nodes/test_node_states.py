@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pytest
 
 from engine.boundary import Reconfigure, TlsFiles
+from engine.changes import needs_restart
 from engine.config import NodeConfig, ProbeConfig
-from engine.edge import EdgeSettings, needs_restart
+from engine.edge import EdgeSettings
 from engine.nodes.state import NODE_STATES
 from engine.notes import NodeStateChanged, Reconfigured
 from tests.engine.harness import World, node
