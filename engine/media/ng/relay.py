@@ -105,10 +105,12 @@ class NgRelay(Timed):
 
     # --- for the calls
 
-    def settle(self, media: NgMedia, server: NgServer) -> None:
-        """A call is at this server from now on."""
-        before = media.home
+    def settle(self, media: NgMedia, server: NgServer, now: float) -> None:
+        """A call is at this server from now on. One that was only slow is told to forget it."""
+        before, left = media.home, media.server
         self.leave(media)
+        if left is not None:
+            self.servers.order(left, commands.delete(media.call.name), lambda *_: None, now)
         media.server = server
         media.home = server.name
         if media.stands and before != server.name:
@@ -286,7 +288,7 @@ class _Asking:
             if server is None:
                 self._fail(self._error, now)
                 return
-            relay.settle(media, server)
+            relay.settle(media, server, now)
             if not self._question.is_offer:
                 self._replay(server, now)
                 return

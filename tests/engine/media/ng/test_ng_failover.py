@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.media.ng.bencode import encode
 from engine.media.ng.settings import NgConfig
 from engine.media.profiles import Kind
 from engine.media.sdp.attributes import RECVONLY
@@ -51,6 +56,7 @@ def test_a_silent_server_costs_a_new_call_its_time_out_and_no_more() -> None:
     assert isinstance(outcomes[0], bytes)
     assert home(call) == "rtp2"
     assert [home(set_up(world)) for _ in range(3)] == ["rtp2"] * 3  # the other is suspect
+    assert len(orders_of(world, "delete")) == 1  # should it only have been slow
 
 
 def test_a_full_server_is_passed_over_at_once() -> None:
@@ -254,3 +260,33 @@ def test_browsers_that_answer_the_move_with_new_names_are_understood(server: Ser
     call.told("< 200 INVITE 2", renamed)
     again = read(call.told("> INVITE 3", offer))
     assert (again.ice, again.address) == (offered.ice, offered.address)
+
+
+REPLY = st.dictionaries(
+    st.sampled_from(["result", "sdp", "error-reason", "message"]),
+    st.sampled_from(["ok", "error", "load limit", "pong", "v=0", "Unknown call-id", ""]) | st.binary(max_size=40),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(REPLY | st.binary(max_size=60), min_size=1, max_size=4), st.booleans())
+def test_whatever_an_rtpengine_says_ends_each_question_once(replies: list[Any], wrong_sdp: bool) -> None:
+    """With a refusal, or with a description that can be sent on."""
+    one = Modelled(1)
+    world = Relaying(one)
+
+    def answering(data: bytes, now: float) -> list[bytes]:
+        cookie = data.partition(b" ")[0]
+        said = [each if isinstance(each, bytes) else encode(each) for each in replies]
+        return [cookie + b" " + each for each in said] + ([] if wrong_sdp else one(data, now))
+
+    world.servers[one.address] = answering  # type: ignore[assignment]
+    call = world.open("softphone", "browser")
+    outcomes = call.say("> INVITE 1", BARESIP)
+    world.run(10.0)
+    assert len(outcomes) == 1
+    assert isinstance(outcomes[0], bytes | SipError)
+    call.release()
+    world.run(20.0)
+    assert len(world.relay) == 0
+    assert len(world.relay.client) <= 1  # a ping
