@@ -67,6 +67,7 @@ def text(seed: int) -> str:
         },
     }
     _watch(Random(f"swarm events {seed}"), topology["nodes"].values())
+    _keep(Random(f"swarm store {seed}"), topology)
     return yaml.safe_dump(topology, sort_keys=False)
 
 
@@ -78,6 +79,27 @@ def _watch(rng: Random, nodes: Iterable[dict[str, Any]]) -> None:
             if rng.random() < 0.5:
                 node["resources"] = "pstn=fs"
                 node["model"]["max_sessions"] = rng.choice([5, 50])
+
+
+def _keep(rng: Random, topology: dict[str, Any]) -> None:
+    """Give some edges a database, which fails, and kill them."""
+    if rng.random() < 0.5:
+        return
+    topology["databases"] = {"main": {"model": {"latency_ms": rng.choice([1, 20, 200])}}}
+    through = rng.choice([["bindings", "nodes"], ["bindings", "dialogs", "nodes"], []])
+    faults = topology["scenarios"]["swarm"]["faults"]
+    for name, edge in topology["edges"].items():
+        edge["store"] = {"database": "main", "write_through": through}
+        if rng.random() < 0.5:
+            dies_s = round(rng.uniform(5, DURATION_S - 5), 3)
+            faults.append({"at_s": dies_s, "kind": "kill", "target": name})
+            faults.append({"at_s": round(dies_s + rng.uniform(0.2, 4), 3), "kind": "start", "target": name})
+    begin, end = rng.choice([("kill", "start"), ("freeze", "thaw"), ("slow", "normal")])
+    fails_s = round(rng.uniform(1, DURATION_S - 8), 3)
+    fault = {"at_s": fails_s, "kind": begin, "target": "main"}
+    faults.append(fault | {"delay_s": 1.5} if begin == "slow" else fault)
+    faults.append({"at_s": round(fails_s + rng.uniform(0.5, 6), 3), "kind": end, "target": "main"})
+    faults.sort(key=lambda fault: fault["at_s"])
 
 
 def _edge(rng: Random, number: int) -> dict[str, Any]:

@@ -23,17 +23,27 @@ class _Standing:
     def __init__(self) -> None:
         self._dialogs: set[_Dialog] = set()
         self._ended: dict[_Dialog, float] = {}  # in the order of their ends
+        self._stood: set[_Dialog] = set()  # those of them that had begun
 
     def begin(self, dialog: _Dialog) -> None:
         if dialog not in self._ended:
             self._dialogs.add(dialog)
 
     def end(self, time_s: float, dialog: _Dialog) -> None:
-        self._dialogs.discard(dialog)
+        if dialog in self._dialogs:
+            self._dialogs.discard(dialog)
+            self._stood.add(dialog)
         self._ended.pop(dialog, None)
         self._ended[dialog] = time_s
         while self._ended[oldest := next(iter(self._ended))] < time_s - LATE_S:
             del self._ended[oldest]
+            self._stood.discard(oldest)
+
+    def unwritten(self) -> None:
+        """Its process is killed, and a database keeps its dialogs: the last ends may not have been written."""
+        self._dialogs |= self._stood
+        self._stood.clear()
+        self._ended.clear()
 
     def __len__(self) -> int:
         return len(self._dialogs)
@@ -64,12 +74,11 @@ class DialogBalance(Checker):
 
     def on_note(self, record: NoteRecord) -> None:
         note = record.note
-        if (
-            isinstance(note, FaultApplied)
-            and note.kind == "kill"
-            and note.target in self._edges.keys() - self._kept
-        ):
-            self._edges[note.target] = _Standing()
+        if isinstance(note, FaultApplied) and note.kind == "kill" and note.target in self._edges:
+            if note.target in self._kept:
+                self._edges[note.target].unwritten()
+            else:
+                self._edges[note.target] = _Standing()
 
     def standing(self, edge: str) -> int:
         """How many dialogs stand at an edge."""

@@ -192,6 +192,16 @@ class TestDialogBalance:
         checker.on_message(sent(2.0, "phone>edge", request("BYE", to_tag="to")))
         assert verdict(checker, Edge(dialogs=1)) == []
 
+    @pytest.mark.parametrize(("kept", "told"), [([], 1), (["edge"], 0)])
+    def test_a_killed_edge_may_hold_what_its_database_kept(self, kept: list[str], told: int) -> None:
+        """The end of a call may not have been written yet; an edge without a database knows nothing of before."""
+        checker = DialogBalance(["edge"], kept)
+        checker.on_message(sent(1.0, "FS1>edge", response(200, request("INVITE"))))
+        checker.on_message(sent(2.0, "phone>edge", request("BYE", to_tag="to")))
+        checker.on_note(NoteRecord(2.1, "world", FaultApplied("kill", "edge", "", "")))
+        assert len(verdict(checker, Edge(dialogs=1))) == told
+        assert len(verdict(checker, Edge(dialogs=2))) > told
+
 
 class TestSlotBalance:
     @pytest.mark.parametrize(("dialogs", "attempts"), [(2, 0), (1, 1), (0, 3)])
