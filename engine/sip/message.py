@@ -86,7 +86,11 @@ class Message:
         layout = self.layout
         if layout is not None:
             index = layout.first.get(name, -1)
-            return None if index < 0 else _stripped(self.lines[index][layout.starts[index] :])
+            if index < 0:
+                return None
+            value = self.lines[index][layout.starts[index] :]
+            # Nearly none has blanks around it, which two looks tell for less than the stripping costs.
+            return value if value and value[0] > _SP and value[-1] > _SP else value.strip(b" \t")
         return _value(self.lines[self.names.index(name)]) if name in self.names else None
 
     def all(self, name: str) -> list[bytes]:
@@ -343,14 +347,7 @@ def _lacks_tag(request: Request) -> bool:
 def _value(line: bytes) -> bytes:
     if _LF in line:
         line = unfold(line)
-    return _stripped(line[line.index(b":") + 1 :])
-
-
-def _stripped(value: bytes) -> bytes:
-    """Without blanks around it. Nearly none has any, which two looks tell for less than the stripping costs."""
-    if value and value[0] > _SP and value[-1] > _SP:
-        return value
-    return value.strip(b" \t")
+    return line[line.index(b":") + 1 :].strip(b" \t")
 
 
 def parse_head(head: bytes, header_lines: int = 256) -> Request | Response:

@@ -18,6 +18,7 @@ from engine.sip.memory import remember
 from engine.sip.message import KNOWN_METHODS, Message, Request, Response
 from engine.sip.uri import parse_uri
 
+_COMMA: Final = 0x2C
 _NEEDED: Final = frozenset(("via", "from", "to", "call-id", "cseq"))
 _SINGLE: Final = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "content-type")
 _NAME: Final = re.compile(TOKEN.decode())
@@ -44,7 +45,7 @@ def validate_request(request: Request) -> None:
         parse_number(value, "Max-Forwards", 255)
     if request.has("route"):
         for value in request.all("route"):
-            for route in split_commas(value):
+            for route in split_commas(value) if _COMMA in value else (value,):
                 if _PLAIN_ADDR.fullmatch(route) is None:
                     parse_name_addr(route, "Route")
     if method in _CONTACT_METHODS:
