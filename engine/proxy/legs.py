@@ -199,7 +199,7 @@ class Legs(Timed):
         super().__init__()
         self.relay = relay
         self.renews = False  # whether the relay may ask for new offers, so that the ends must be known
-        self._by_media: dict[RelayedMedia, Leg] = {}
+        self._by_media: dict[object, Leg] = {}
         self.out = out
         self._here = here
         self._pool = pool
@@ -240,7 +240,7 @@ class Legs(Timed):
             kind = "browser"
         return Peer(kind, flow.interface, flow.peer[0] if itself else None)
 
-    def leg_of(self, media: RelayedMedia) -> Leg | None:
+    def leg_of(self, media: object) -> Leg | None:
         """Whose media these are."""
         return self._by_media.get(media)
 

@@ -14,7 +14,6 @@ from typing import Final, NamedTuple, Protocol
 from engine.boundary import Effect, Flow, Send
 from engine.here import Here
 from engine.media.offer_answer import OTHER, Carrier, Side
-from engine.media.relay import RelayedMedia
 from engine.media.sdp.body import find_sdp
 from engine.notes import MediaNotMoved
 from engine.proxy.ends import End, Ends
@@ -32,7 +31,7 @@ _AGAIN_S: Final = 0.5  # after an error that may pass
 _GLARE_S: Final = (0.0, 2.0)  # RFC 3261 §14.1: who does not own the Call-ID comes again so soon
 
 
-class RenewableMedia(RelayedMedia, Protocol):
+class RenewableMedia(Protocol):
     """The media of a leg, at a relay that can move them."""
 
     @property
