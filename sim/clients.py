@@ -27,10 +27,18 @@ _THROTTLING: dict[str, Throttling] = {"shown": "none", "hidden": "hidden", "thro
 _REFRESH_SHARE = 0.9  # baresip's
 _RETRY_S = 30.0
 _FIRST_MEDIA_PORT, _LAST_MEDIA_PORT = 20_000, 60_000
-_MEDIA_PORTS = 40  # of one softphone or browser: ten calls with four each
+MEDIA_PORTS = 40
+"""Of one softphone or browser: ten calls with four each."""
 
 
-def client_parts(topology: Topology, name: str, scenario: Scenario | None, duration_s: float) -> list[Part]:
+def client_parts(
+    topology: Topology,
+    name: str,
+    scenario: Scenario | None,
+    duration_s: float,
+    *,
+    first_media_port: int = _FIRST_MEDIA_PORT,
+) -> list[Part]:
     """One part for a call generator, one for each user of any other kind."""
     client = topology.clients[name]
     users = client.users.names
@@ -48,7 +56,7 @@ def client_parts(topology: Topology, name: str, scenario: Scenario | None, durat
         config = replace(
             _phones(topology, name, place, (user,), port, comes_s),
             talks=talks,
-            media_port=_FIRST_MEDIA_PORT + index * _MEDIA_PORTS % (_LAST_MEDIA_PORT - _FIRST_MEDIA_PORT),
+            media_port=first_media_port + index * MEDIA_PORTS % (_LAST_MEDIA_PORT - first_media_port),
         )
         make: Maker = partial(_softphone, config)
         if client.kind == "browser":

@@ -59,6 +59,7 @@ def node_part(
         auth=model.auth,
         trusted=_edge_hosts(topology, name) if model.trusts_edges else (),
         media_webrtc=model.media_webrtc,
+        media_host=model.media_host or "",
         ping_s=model.ping_s,
         version=model.version,
         max_sessions=model.max_sessions,

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from engine.boundary import Transport
 from engine.config import EventsConfig, NodeConfig
-from topologies.base import Host, Mirror, Port, Seconds, Section, Table, default_of, pairs
+from topologies.base import Host, IpAddress, Mirror, Port, Seconds, Section, Table, default_of, pairs
 from topologies.errors import RefusedError
 
 RANGE = re.compile(r"\s*(\d{1,15})\s*-\s*(\d{1,15})\s*")
@@ -88,6 +88,9 @@ class FreeSwitchModel(Section):
     )
     media_webrtc: bool = Field(
         default=False, description="Whether it offers browser media to whomever it calls (S23)."
+    )
+    media_host: IpAddress | None = Field(
+        default=None, description="Address in its session descriptions (ext-rtp-ip); default: its own."
     )
     database: str | None = Field(
         default="registrations",

@@ -11,6 +11,7 @@ from lab.cli.certificate import certificate
 from lab.cli.check import check
 from lab.cli.db import db
 from lab.cli.designs import designs
+from lab.cli.doctor import doctor
 from lab.cli.errors import OneLineErrors
 from lab.cli.forecast import forecast
 from lab.cli.nodes import nodes
@@ -61,6 +62,7 @@ app.command()(rehearse)
 app.command()(serve)
 app.command()(status)
 app.command()(check)
+app.command()(doctor)
 app.command()(certificate)
 app.command()(plan)
 app.command()(designs)

@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from engine.live.relay.certificate import Certificate, new_certificate
 from lab.certificates import make_certificate
 from sim.part import Part
+from topologies import Topology
+
+
+def relay_certificates(topology: Topology) -> dict[str, Certificate]:
+    """One for each edge that relays media, and each rtpengine."""
+    relays = [*(name for name, edge in topology.edges.items() if edge.relay is not None), *topology.rtpengines]
+    return {name: new_certificate() for name in relays}
 
 
 def with_certificates(parts: Sequence[Part], folder: Path) -> list[Part]:

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from engine.live.loops import run
 from engine.live.notes import MachineFailed
-from engine.live.relay.certificate import new_certificate
 from lab.deployment import with_policy
 from lab.errors import InputError
 from lab.outcome import Outcome
 from lab.rehearsal.addresses import onto_loopback
-from lab.rehearsal.certificates import with_certificates
+from lab.rehearsal.certificates import relay_certificates, with_certificates
 from lab.rehearsal.stage import Stage
 from lab.watch import CallWatch
 from lab.wording import fault_words
@@ -104,8 +103,7 @@ def rehearse_topology(
     staged = with_policy(topology.without_middleboxes(), policy)
     if not real:
         staged = onto_loopback(staged, private=free_ports)
-    relays = [*(name for name, edge in staged.edges.items() if edge.relay is not None), *staged.rtpengines]
-    certificates = {name: new_certificate() for name in relays}
+    certificates = relay_certificates(staged)
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
     cast = [
         part

@@ -26,7 +26,7 @@ _HEADER_BYTES: Final = 12
 _GAP_S: Final = 0.1
 _BUFFER_MS: Final = 40.0
 _MARK: Final = b"siptwin:"
-_SOUND: Final = b"sound"
+SOUND: Final = "sound"
 """What is heard of those who say no name: a real node's ring-back tone, or speech that was transcoded."""
 
 
@@ -127,7 +127,7 @@ class _Agent(asyncio.DatagramProtocol):
             return
         number = int.from_bytes(data[2:4])
         said = data[_HEADER_BYTES:]
-        name = said[len(_MARK) :].rstrip(b"\x00") if said.startswith(_MARK) else _SOUND
+        name = said[len(_MARK) :].rstrip(b"\x00") if said.startswith(_MARK) else SOUND.encode()
         now_s = self._voices.now_s()
         speaker = name.decode("utf-8", "replace")
         self._ears.setdefault(speaker, _Ear(now_s, number)).hear(now_s, number, self._voices.packet_s)

@@ -66,6 +66,7 @@ class FreeSwitchConfig:
     events: Interface | None = None  # its event socket
     events_password: str = "ClueCon"
     heartbeat_s: float = 20.0
+    media_host: str = ""  # in its session descriptions (ext-rtp-ip); its own where empty
     talks: bool = False  # what it does with media is told (sim.agents.media)
     bridges: Mapping[str, str] = field(
         default_factory=dict

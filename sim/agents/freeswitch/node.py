@@ -55,7 +55,7 @@ class Node:
         self.sessions = Sessions(self.timers, config.linger_s)
         self.pings = Pings(self)
         self.events = EventSocket(self)
-        self.places = {interface.name: Place(interface) for interface in config.interfaces}
+        self.places = {interface.name: Place(interface, config.media_host) for interface in config.interfaces}
         self.indifferent = Indifferent()
         self._random = random
         self._number = _FIRST_NUMBER

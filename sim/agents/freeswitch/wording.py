@@ -47,12 +47,12 @@ class Place:
 
     __slots__ = ("_contact_end", "host", "interface", "media_host", "own_contact", "profile_contact", "via_start")
 
-    def __init__(self, interface: Interface) -> None:
+    def __init__(self, interface: Interface, media_host: str = "") -> None:
         host, port = interface.public_host, interface.public_port
         sent_by = host_port(host, port)
         self.interface = interface
-        self.media_host = host.encode("ascii")
-        self.host = (b"[%b]" if ":" in host else b"%b") % self.media_host
+        self.media_host = (media_host or host).encode("ascii")
+        self.host = (b"[%b]" if ":" in host else b"%b") % host.encode("ascii")
         protocol = interface.transport.upper().encode()
         shown = self.host if port == DEFAULT_PORT else sent_by  # its Via omits the default port
         self.via_start = b"Via: SIP/2.0/%b %b;rport;branch=z9hG4bK" % (protocol, shown)

@@ -1,0 +1,170 @@
+"""What is seen while a step is tried: notes of the doctor's agents, and the messages that they send and get."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import NamedTuple, TypeVar
+
+from engine.boundary import Address, Note
+from engine.config import EdgeConfig
+from engine.live.capture.tap import Packet
+from engine.media.profiles import read_remote
+from engine.media.sdp import parse
+from engine.sip.errors import SipError
+from engine.sip.framing import parse_datagram
+from engine.sip.message import Request, Response
+from lab.doctor.cast import Agent
+from lab.doctor.ladder import Call, Register
+
+N = TypeVar("N", bound=Note)
+
+
+class _Seen(NamedTuple):
+    place: str
+    note: Note
+
+
+class Passed(NamedTuple):
+    """A message that an agent sent (``outward``) or got."""
+
+    place: str
+    outward: bool
+    message: Request | Response
+
+
+class Evidence:
+    """Everything since the doctor came; `mark` begins a new step."""
+
+    def __init__(self) -> None:
+        self._notes: list[_Seen] = []
+        self._messages: list[Passed] = []
+        self._notes_from = 0
+        self._messages_from = 0
+
+    def mark(self) -> None:
+        """What was seen before is of no interest to the next step."""
+        self._notes_from = len(self._notes)
+        self._messages_from = len(self._messages)
+
+    def tell(self, place: str, note: Note) -> None:
+        """An agent told something."""
+        self._notes.append(_Seen(place, note))
+
+    def passed(self, agent: Agent, packet: Packet) -> None:
+        """A message went by."""
+        try:
+            message = parse_datagram(packet.data)
+        except SipError:
+            return
+        if message is None:
+            return
+        self._messages.append(Passed(agent.place, packet.destination == agent.server, message))
+
+    def notes(self, place: str, kind: type[N], *, ever: bool = False) -> list[N]:
+        """What this agent told, of this kind; ``ever``: before this step as well."""
+        seen = self._notes if ever else self._notes[self._notes_from :]
+        return [each.note for each in seen if each.place == place and isinstance(each.note, kind)]
+
+    def messages(self, place: str, *, outward: bool) -> Iterator[Request | Response]:
+        """What this agent sent, or got, in this step."""
+        for each in self._messages[self._messages_from :]:
+            if each.place == place and each.outward == outward:
+                yield each.message
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A session description that an agent was given."""
+
+    agent: Agent
+    protocol: str
+    hosts: tuple[str, ...]  # where it would send: the candidates', else that of c=
+    proven: bool  # whether a fingerprint is in it, by which DTLS proves the other side
+    candidates: bool
+
+    @property
+    def webrtc(self) -> bool:
+        """Whether a browser can take it."""
+        return self.protocol.endswith("SAVPF")
+
+
+def read_description(agent: Agent, body: bytes) -> Description | None:
+    """None where it is no description of audio."""
+    try:
+        session = parse(body)
+        remote = read_remote(session, session.media[0])
+    except (SipError, IndexError):
+        return None
+    hosts = tuple(each.host for each in remote.candidates) or (remote.address[:1] if remote.address else ())
+    return Description(
+        agent,
+        remote.profile.protocol.decode("ascii", "replace"),
+        hosts,
+        bool(remote.fingerprints),
+        bool(remote.candidates),
+    )
+
+
+def cannot_be_reached(host: str, server: Address) -> bool:
+    """Whether an address that was described is private, where the server's is not, or is of another kind.
+
+    One beside a server that is private itself is believed: it may be a relay's.
+    """
+    try:
+        described, known = ip_address(host), ip_address(server[0])
+    except ValueError:  # a name
+        return False
+    if described == known or described.is_unspecified:
+        return described.is_unspecified
+    return _realm(str(described)) != "public" and _realm(str(described)) != _realm(str(known))
+
+
+def _realm(host: str) -> str:
+    address = ip_address(host)
+    if address.is_loopback:
+        return "loopback"
+    return "public" if address.is_global else f"private IPv{address.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What a red step shows, for the table of causes.
+
+    ``status`` and ``reason`` are what the one who asked was told, 0 where nothing was; ``callee_status`` is what
+    the called agent said, 0 where nothing came to it, for ``arrived`` tells. ``silent`` heard nobody.
+    """
+
+    step: Register | Call
+    edge: EdgeConfig
+    status: int = 0
+    reason: str = ""
+    arrived: bool = False
+    callee_status: int = 0
+    answered: bool = False
+    descriptions: tuple[Description, ...] = ()
+    silent: tuple[Agent, ...] = ()
+
+    @property
+    def agent(self) -> Agent:
+        """Who asked."""
+        return self.step.agent if isinstance(self.step, Register) else self.step.caller
+
+    @property
+    def callee(self) -> Agent | None:
+        """Who was called."""
+        return None if isinstance(self.step, Register) else self.step.callee
+
+    @property
+    def unreachable(self) -> tuple[str, ...]:
+        """The addresses that were described and lead nowhere from the doctor's agents."""
+        found = [
+            host for each in self.descriptions for host in each.hosts if cannot_be_reached(host, each.agent.server)
+        ]
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def misfit(self) -> tuple[Description, ...]:
+        """Descriptions that a browser got and cannot take."""
+        return tuple(each for each in self.descriptions if each.agent.web and not (each.webrtc and each.proven))
