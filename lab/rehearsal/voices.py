@@ -61,6 +61,7 @@ class _Agent(asyncio.DatagramProtocol):
         self._ears: dict[str, _Ear] = {}
         self._number = 0
         self._transport: asyncio.DatagramTransport | None = None
+        self._over = False
         self._timer: asyncio.TimerHandle | None = None
 
     async def begin(self) -> None:
@@ -69,11 +70,14 @@ class _Agent(asyncio.DatagramProtocol):
         address = (self.talking.told[0], self.talking.source_port)
         with suppress(OSError):  # who can't speak is not heard, which the rows will say
             self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=address)
-            if self.talking.content in ("speech", "tone"):
+            if self._over:  # the call was shorter than it took to open the socket
+                self._transport.close()
+            elif self.talking.content in ("speech", "tone"):
                 self._speak(loop.time())
 
     def end(self) -> list[Heard]:
         """Close the socket; what was heard."""
+        self._over = True
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
