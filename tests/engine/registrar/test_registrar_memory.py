@@ -5,15 +5,25 @@ from __future__ import annotations
 import functools
 import gc
 import tracemalloc
+from typing import Any
 
 import pytest
 
 from engine.config import StreamsConfig
+from engine.sip import headers, layout, uri, validate
 from tests.engine.harness import World
 from tests.engine.registrar.registering import INSTANCE, asked, edge, registers
 
 REGISTRATIONS = 1000
 MOST_BYTES = 1500
+REMEMBERED: tuple[dict[Any, Any], ...] = (
+    headers._addrs,
+    headers._cseqs,
+    headers._sent,
+    layout._layouts,
+    uri._lately,
+    validate._call_ids,
+)
 
 
 def register_all(world: World, interface: str, numbers: range) -> None:
@@ -31,6 +41,8 @@ def register_all(world: World, interface: str, numbers: range) -> None:
 
 def empty_caches() -> None:
     """What was parsed is remembered within bounds, whatever registers."""
+    for table in REMEMBERED:
+        table.clear()
     for each in gc.get_objects():
         if isinstance(each, functools._lru_cache_wrapper):
             each.cache_clear()
