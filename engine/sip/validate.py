@@ -14,7 +14,6 @@ from engine.sip.errors import SipError
 from engine.sip.grammar import TOKEN, split_commas
 from engine.sip.headers import parse_name_addr, parse_number
 from engine.sip.layout import USUAL_NAMES
-from engine.sip.memory import remember
 from engine.sip.message import KNOWN_METHODS, Message, Request, Response
 from engine.sip.uri import parse_uri
 
@@ -24,7 +23,6 @@ _SINGLE: Final = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "c
 _NAME: Final = re.compile(TOKEN.decode())
 # callid = word [ "@" word ]; any printable octets are let through, for it is only compared
 _NOT_PRINTABLE: Final = bytes([*range(0x21), 0x7F])
-_call_ids: Final[dict[bytes, None]] = {}  # those that were found to be well formed
 _PLAIN_ADDR: Final = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
 _CONTACT_METHODS: Final = frozenset((b"INVITE", b"REGISTER"))
 
@@ -70,10 +68,8 @@ def _check_headers(message: Message) -> None:
     if flaw:
         raise SipError(flaw)
     call_id = message.call_id
-    if call_id not in _call_ids:  # a call shows its own in each of its messages
-        if not call_id or len(call_id.translate(None, _NOT_PRINTABLE)) != len(call_id):
-            raise SipError("malformed Call-ID")
-        remember(_call_ids, call_id, None)
+    if not call_id or len(call_id.translate(None, _NOT_PRINTABLE)) != len(call_id):
+        raise SipError("malformed Call-ID")
     message.via  # noqa: B018 - parsed for their errors
     message.from_  # noqa: B018
     message.to  # noqa: B018
