@@ -131,10 +131,10 @@ CAUSES: Final[Sequence[Cause]] = (
     Cause(
         "private_address",
         lambda facts: facts.answered and bool(facts.unreachable),
-        lambda facts: f"SDP describes {', '.join(facts.unreachable)}, which cannot be reached from here",
+        lambda facts: f"SDP describes {', '.join(facts.unreachable)}, which cannot be reached",
         _is(
-            "relay: builtin at the edge, with advertised_host: where it is behind a NAT; without a relay "
-            "ext-rtp-ip in the node's profile"
+            "where a node describes it: ext-rtp-ip in its profile; where the edge does: advertised_host: at its "
+            "relay; where there is none: relay: builtin"
         ),
     ),
     Cause(

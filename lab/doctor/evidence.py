@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from engine.boundary import Address, Note
 from engine.config import EdgeConfig
 from engine.live.capture.tap import Packet
-from engine.media.profiles import read_remote
+from engine.media.profiles import Remote, read_remote
 from engine.media.sdp import parse
 from engine.sip.errors import SipError
 from engine.sip.framing import parse_datagram
@@ -40,6 +40,7 @@ class Evidence:
     def __init__(self) -> None:
         self._notes: list[_Seen] = []
         self._messages: list[Passed] = []
+        self._behind: list[str] = []
         self._notes_from = 0
         self._messages_from = 0
 
@@ -47,6 +48,7 @@ class Evidence:
         """What was seen before is of no interest to the next step."""
         self._notes_from = len(self._notes)
         self._messages_from = len(self._messages)
+        self._behind.clear()
 
     def tell(self, place: str, note: Note) -> None:
         """An agent told something."""
@@ -61,6 +63,17 @@ class Evidence:
         if message is None:
             return
         self._messages.append(Passed(agent.place, packet.destination == agent.server, message))
+
+    def said(self, node: Address, packet: Packet) -> None:
+        """A message of a modelled node went by: agents at a relay don't see what it describes."""
+        if packet.source == node and b"\r\n\r\nv=0" in packet.data:
+            hosts = read_hosts(packet.data.partition(b"\r\n\r\n")[2])
+            self._behind += [host for host in hosts if cannot_be_reached(host, node)]
+
+    @property
+    def behind(self) -> tuple[str, ...]:
+        """What nodes described in this step, and cannot be reached."""
+        return tuple(dict.fromkeys(self._behind))
 
     def notes(self, place: str, kind: type[N], *, ever: bool = False) -> list[N]:
         """What this agent told, of this kind; ``ever``: before this step as well."""
@@ -82,7 +95,6 @@ class Description:
     protocol: str
     hosts: tuple[str, ...]  # where it would send: the candidates', else that of c=
     proven: bool  # whether a fingerprint is in it, by which DTLS proves the other side
-    candidates: bool
 
     @property
     def webrtc(self) -> bool:
@@ -92,19 +104,27 @@ class Description:
 
 def read_description(agent: Agent, body: bytes) -> Description | None:
     """None where it is no description of audio."""
+    remote = _read(body)
+    if remote is None:
+        return None
+    protocol = remote.profile.protocol.decode("ascii", "replace")
+    return Description(agent, protocol, read_hosts(body), bool(remote.fingerprints))
+
+
+def read_hosts(body: bytes) -> tuple[str, ...]:
+    """Where the audio of a description is to be sent: the candidates, else what c= says."""
+    remote = _read(body)
+    if remote is None:
+        return ()
+    return tuple(each.host for each in remote.candidates) or (remote.address[:1] if remote.address else ())
+
+
+def _read(body: bytes) -> Remote | None:
     try:
         session = parse(body)
-        remote = read_remote(session, session.media[0])
+        return read_remote(session, session.media[0])
     except (SipError, IndexError):
         return None
-    hosts = tuple(each.host for each in remote.candidates) or (remote.address[:1] if remote.address else ())
-    return Description(
-        agent,
-        remote.profile.protocol.decode("ascii", "replace"),
-        hosts,
-        bool(remote.fingerprints),
-        bool(remote.candidates),
-    )
 
 
 def cannot_be_reached(host: str, server: Address) -> bool:
@@ -145,6 +165,7 @@ class Facts:
     answered: bool = False
     descriptions: tuple[Description, ...] = ()
     silent: tuple[Agent, ...] = ()
+    behind: tuple[str, ...] = ()  # described by nodes to the edge, and out of reach
 
     @property
     def agent(self) -> Agent:
@@ -158,11 +179,11 @@ class Facts:
 
     @property
     def unreachable(self) -> tuple[str, ...]:
-        """The addresses that were described and lead nowhere from the doctor's agents."""
+        """The addresses that were described, and lead nowhere."""
         found = [
             host for each in self.descriptions for host in each.hosts if cannot_be_reached(host, each.agent.server)
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys((*found, *self.behind)))
 
     @property
     def misfit(self) -> tuple[Description, ...]:

@@ -38,6 +38,7 @@ from sim.agents.notes import (
 )
 from sim.build import parts
 from sim.media import Heard
+from sim.nodes import node_host
 from sim.trace import NoteRecord, Trace
 from topologies import Topology
 from topologies.errors import did_you_mean
@@ -164,6 +165,10 @@ class _Doctor:
             for agent in self.agents:
                 take = partial(self.evidence.passed, agent)
                 self.stage.host(agent.place).tap.add(Capture(Wanted(everything=True), take))
+            for name, node in self.topology.nodes.items():
+                if self.stage.runs(name):
+                    said = partial(self.evidence.said, (node_host(self.topology, name), node.port))
+                    self.stage.host(name).tap.add(Capture(Wanted(everything=True), said))
             verdicts: dict[str, Verdict] = {}
             for step in steps:
                 if on_step is not None:
@@ -280,6 +285,7 @@ class _Doctor:
             answered=answered,
             descriptions=tuple(each for end in ends for each in self._descriptions(end)),
             silent=tuple(end for end in ends if answered and not end.web and not self._hears(step, end)),
+            behind=seen.behind,
         )
 
     def _descriptions(self, agent: Agent) -> list[Description]:

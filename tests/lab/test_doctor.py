@@ -13,9 +13,10 @@ from engine.boundary import Address
 from lab.cli.app import app
 from lab.doctor import Verdict, examine
 from lab.doctor.cast import LISTENS, with_agents
-from lab.doctor.evidence import cannot_be_reached
+from lab.doctor.causes import diagnose
+from lab.doctor.evidence import Facts, cannot_be_reached
 from lab.doctor.examine import attend
-from lab.doctor.ladder import ladder
+from lab.doctor.ladder import Call, ladder
 from lab.errors import InputError
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates
@@ -136,9 +137,17 @@ class TestNamesTheCause:
         assert "192.168.77.1" in step.why
         assert "ext-rtp-ip" in step.remedy
 
-    def test_no_sound_behind_a_relay(self) -> None:
+    def test_private_address_that_a_node_describes_to_a_relay(self) -> None:
         verdicts = rehearsed(*PHONES_ALONE, ("trusts_edges: true", "trusts_edges: true, media_host: 192.168.77.1"))
-        assert verdicts["softphone 1010 calls the tone 9664"].cause == "no_sound"
+        step = verdicts["softphone 1010 calls the tone 9664"]
+        assert (step.outcome, step.cause) == ("red", "private_address")
+        assert "192.168.77.1" in step.why
+
+    def test_no_sound_where_nothing_explains_it(self) -> None:
+        topology, agents = with_agents(small(), "edge1", (), None, live=False)
+        step = next(each for each in ladder(agents, echo="9196", tone="9664") if isinstance(each, Call))
+        facts = Facts(step=step, edge=topology.edge_config("edge1"), answered=True, silent=(step.caller,))
+        assert diagnose(facts).name == "no_sound"
 
     def test_a_closed_port_of_a_deployment_that_runs(self, tmp_path: Path) -> None:
         written = onto_loopback(small(), private=True)
