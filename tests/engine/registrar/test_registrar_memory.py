@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from engine.config import StreamsConfig
-from engine.sip import headers, layout, uri, validate
+from engine.sip import headers, layout, uri
 from tests.engine.harness import World
 from tests.engine.registrar.registering import INSTANCE, asked, edge, registers
 
@@ -22,7 +22,6 @@ REMEMBERED: tuple[dict[Any, Any], ...] = (
     headers._sent,
     layout._layouts,
     uri._lately,
-    validate._call_ids,
 )
 
 
