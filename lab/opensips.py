@@ -21,9 +21,11 @@ from topologies.nodes import Node
 
 _MODES: Final[Mapping[int, str]] = {0: "never", 1: "disabled_only", 2: "always"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,63}")
-_RESOURCE = re.compile(r"\s*([^=;\s]+)\s*=\s*([^;\s]+)\s*")
+_RESOURCE = re.compile(r"\s*(?P<name>[^=;:/@\s]+)\s*=\s*(?P<value>[^;]*?)\s*")
 # As OpenSIPS' freeswitch module reads it: fs://[user]:password@host[:port]
-_EVENT_SOCKET = re.compile(r"fs://[^:@]*:(?P<password>[^@]*)@(?P<host>[^:;]+)(?::(?P<port>\d+))?")
+_EVENT_SOCKET = re.compile(
+    r"fs://[^:@\s]*:(?P<password>[^:@\s]*)@(?:\[[0-9A-Fa-f:.]+\]|[^:@\[\]\s]+)(?::(?P<port>[0-9]+))?"
+)
 
 
 def with_opensips(topology: Topology) -> Topology:
@@ -96,21 +98,24 @@ def _add(given: dict[str, Any], row: Destination, topology: Topology) -> None:
 
 
 def _take_resources(given: dict[str, Any], row: Destination) -> None:
+    """Take over its resources. What is said to be wrong never shows a value: it may be a password."""
     resources = dict(given.get("resources", {}))
-    for part in filter(None, row.resources.split(";")):
+    for number, part in enumerate(filter(None, row.resources.split(";")), 1):
         match = _RESOURCE.fullmatch(part)
         if match is None:
-            raise InputError(f"{row.place}: resource {part!r} is not name=number - write pstn=500;conf=100")
-        name, value = match.groups()
+            raise InputError(f"{row.place}: resource {number} is not name=number - write pstn=500;conf=100")
+        name, value = match["name"], match["value"]
         socket = _EVENT_SOCKET.fullmatch(value)
         if socket is not None:
             resources[name] = "fs"
             port = {"port": int(socket["port"])} if socket["port"] else {}
             given["events"] = {"password": socket["password"], **port}
-        elif value.isdigit():
+        elif value.isdecimal():
             resources[name] = int(value)
         else:
-            raise InputError(f"{row.place}: resource {name} is {value!r} - write a number, or fs://:password@host")
+            raise InputError(
+                f"{row.place}: resource {name} is none - write a number, or fs://:password@host[:port]"
+            )
     given["resources"] = resources
 
 

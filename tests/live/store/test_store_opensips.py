@@ -104,6 +104,38 @@ def test_a_reload_reads_them_again_and_what_makes_no_sense_changes_nothing(kept:
 
 
 @pytest.mark.parametrize(
+    "resources",
+    [
+        "pstn=fs://u:s3:cret@127.0.0.9",
+        "pstn=fs://:s3cret",
+        "pstn=fs://:s3 cret@127.0.0.9",
+        "pstn=fs://:s3;cret@127.0.0.9",
+        "fs://:s3cret@127.0.0.9",
+        "fs://:s3=cret@127.0.0.9",
+        "pstn=:s3cret@127.0.0.9",
+    ],
+)
+def test_no_fault_shows_a_password(resources: str, tmp_path: Path) -> None:
+    place = Kept(f"sqlite:///{tmp_path}/opensips.db", tmp_path)
+    row = f"INSERT INTO load_balancer (id, dst_uri, resources) VALUES (9, 'sip:127.0.0.9', '{resources}')"
+    place.do(DISPATCHER, LOAD_BALANCER, row)
+    with pytest.raises(InputError, match=r"load_balancer id 9: resource (pstn|1) ") as raised:
+        place.serving.read()
+    assert "s3" not in str(raised.value)
+    assert "cret" not in str(raised.value)
+
+
+def test_an_event_socket_may_have_an_ipv6_address(tmp_path: Path) -> None:
+    place = Kept(f"sqlite:///{tmp_path}/opensips.db", tmp_path)
+    resources = "pstn=fs://:ClueCon@[::1]:8022"
+    row = f"INSERT INTO load_balancer (id, dst_uri, resources) VALUES (9, 'sip:127.0.0.9', '{resources}')"
+    place.do(DISPATCHER, LOAD_BALANCER, row)
+    (node,) = place.serving.read().config.nodes
+    assert node.events is not None
+    assert (node.events.port, node.told_resources) == (8022, ("pstn",))
+
+
+@pytest.mark.parametrize(
     ("statement", "says"),
     [
         (
