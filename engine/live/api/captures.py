@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 PCAP_TYPE: Final = "application/vnd.tcpdump.pcap"
 _QUEUE: Final = 10_000  # messages that wait for a slow reader; the rest is left out
+_LOOK_EVERY_S: Final = 0.5  # whether the reader is still there
 
 
 async def stream(service: Service, asked: Asked) -> web.StreamResponse:
@@ -36,14 +37,21 @@ async def stream(service: Service, asked: Asked) -> web.StreamResponse:
         await response.write(pcap.HEADER)
         with suppress(TimeoutError, ConnectionError):
             async with asyncio.timeout(query.seconds):
-                while True:
-                    packet = await queue.get()
-                    await response.write(pcap.record(packet))
+                while not _gone(asked.request):
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(_LOOK_EVERY_S):
+                            packet = await queue.get()
+                        await response.write(pcap.record(packet))
         with suppress(ConnectionError):
             await response.write_eof()
         return response
     finally:
         service.end_capture(capture)
+
+
+def _gone(request: web.Request) -> bool:
+    """Whether the reader has closed the connection: without packets no write would tell."""
+    return request.transport is None or request.transport.is_closing()
 
 
 async def to_homer(service: Service, asked: Asked) -> models.Done:

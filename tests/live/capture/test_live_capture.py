@@ -39,6 +39,18 @@ def test_a_users_call_is_streamed_as_pcap_while_it_is_set_up(tmp_path: Path, fas
     in_loop(scenario, fast=fast)
 
 
+def test_a_capture_ends_when_its_reader_goes(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            reading = place.client.stream("v1", "captures", user="nobody", seconds=3600)
+            await asyncio.to_thread(next, reading)
+            assert not place.world.host.tap.idle
+            await asyncio.to_thread(reading.close)
+            await until(lambda: place.world.host.tap.idle)
+
+    in_loop(scenario)
+
+
 def test_a_call_is_sent_to_homer(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with deployed(tmp_path) as place:
