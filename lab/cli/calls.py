@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -84,18 +85,27 @@ def trace(
         siptwin calls trace --user 1000 --seconds 120 -o 1000.pcap && wireshark 1000.pcap
         siptwin calls trace a84b4c76e66710 --homer
     """
+    from engine.live.errors import reason_of
+    from lab.errors import InputError
+
     asked = {"call_id": call_id or "", "user": user or "", "seconds": seconds}
     reach = client(control, api, token_file)
     if homer:
         typer.echo(reach.post("v1", "captures", body=asked)["what"])
         return
     size = 0
-    with out.open("wb") as file, suppress(KeyboardInterrupt):
-        for part in reach.stream("v1", "captures", **asked):
-            file.write(part)
-            file.flush()
-            size += len(part)
-    typer.echo(f"{out}: {size:,} bytes")
+    parts = reach.stream("v1", "captures", **asked)
+    with suppress(KeyboardInterrupt):
+        first = next(parts, b"")  # a refusal must leave an earlier file as it is
+        try:
+            with out.open("wb") as file:
+                for part in chain((first,), parts):
+                    file.write(part)
+                    file.flush()
+                    size += len(part)
+        except OSError as error:
+            raise InputError(f"cannot write {out}: {reason_of(error)} - name another file with -o") from None
+    typer.echo(f"{out}: {size:,} bytes" if size else "nothing came, nothing is written")
 
 
 def _show(found: Sequence[dict[str, Any]]) -> None:

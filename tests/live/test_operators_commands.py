@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 from live_machines import in_loop, udp_peer, until
 from typer.testing import CliRunner
 
+from engine.live import LiveError
+from engine.live.api import ApiClient
 from lab.cli.app import app
 from tests.live.capture import read
 from tests.live.deployed import TOKEN, Deployed, deployed
@@ -69,6 +73,58 @@ def test_a_call_is_listed_shown_traced_and_ended(tmp_path: Path) -> None:
             assert any(each.data.startswith(b"INVITE") for each in read.pcap(file.read_bytes()))
 
     in_loop(scenario)
+
+
+def test_a_trace_that_is_refused_or_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            shell = Shell(place, tmp_path / "s" / "c.sock")
+            earlier = tmp_path / "earlier.pcap"
+            earlier.write_bytes(b"kept")
+            assert "name a call_id or a user" in await shell.run("calls", "trace", "-o", str(earlier), code=2)
+            assert earlier.read_bytes() == b"kept"
+            words = ["calls", "trace", "--user", "alice", "-o", str(tmp_path / "none" / "x.pcap")]
+            told = await shell.run(*words, code=2)
+            assert "name another file with -o" in told
+            assert told.count("\n") == 1
+
+    in_loop(scenario)
+
+
+@pytest.mark.parametrize(
+    ("url", "token", "says"),
+    [
+        ("http://[::1", "t", "write http://HOST:PORT"),
+        ("http://127.0.0.1:many", "t", "write http://HOST:PORT"),
+        ("http://a..b", "t", "write http://HOST:PORT"),
+        ("127.0.0.1:8080", "t", "write http://HOST:PORT"),
+        ("http://127.0.0.1:1", "t\u20acken", "printable ASCII"),
+        ("http://127.0.0.1:1", "two\nlines", "printable ASCII"),
+    ],
+)
+def test_an_address_or_a_token_that_cannot_be_is_one_line(url: str, token: str, says: str) -> None:
+    result = CliRunner().invoke(app, ["status", "--api", url], env={"COLUMNS": "200", "SIPTWIN_TOKEN": token})
+    assert result.exit_code == 2, result.output
+    assert says in result.output
+    assert result.output.count("\n") == 1
+
+
+def test_an_answer_that_breaks_off_is_one_line() -> None:
+    half = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(4096)
+            connection.sendall(half)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, args=(listener,))
+        thread.start()
+        client = ApiClient(url=f"http://127.0.0.1:{listener.getsockname()[1]}", token="t")
+        with pytest.raises(LiveError, match="broke off"):
+            list(client.stream("v1", "captures"))
+        thread.join()
 
 
 def test_a_user_is_listed_shown_and_kicked(tmp_path: Path) -> None:

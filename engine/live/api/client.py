@@ -6,9 +6,10 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from engine.live.control import find_path
 from engine.live.errors import LiveError, reason_of
@@ -27,6 +28,11 @@ class ApiClient:
         Its address instead, as http://127.0.0.1:8080; then ``token`` is needed.
     timeout_s
         For each step: to connect, to send, to hear.
+
+    Raises
+    ------
+    LiveError
+        The address is none, or no header can carry the token.
     """
 
     def __init__(
@@ -38,7 +44,9 @@ class ApiClient:
         timeout_s: float = 10.0,
     ) -> None:
         self._control = control or find_path()
-        self._url = urlsplit(url) if url else None
+        self._url = _split(url) if url else None
+        if token and not (token.isascii() and token.isprintable()):
+            raise LiveError("the token has characters that no HTTP header carries - take one of printable ASCII")
         self._token = token
         self._timeout_s = timeout_s
 
@@ -60,15 +68,14 @@ class ApiClient:
         """The bytes of an answer as they come."""
         connection = self._connection()
         try:
-            response = self._send(connection, "GET", parts, query, None)
-            if connection.sock is not None:
-                connection.sock.settimeout(None)  # nothing may come for long
-            if response.status != http.client.OK:
-                self._read(response)
-            while chunk := response.read1(_CHUNK):
-                yield chunk
-        except OSError as error:
-            raise self._unreachable(error) from None
+            with self._one_line():
+                response = self._send(connection, "GET", parts, query, None)
+                if connection.sock is not None:
+                    connection.sock.settimeout(None)  # nothing may come for long
+                if response.status != http.client.OK:
+                    self._read(response)
+                while chunk := response.read1(_CHUNK):
+                    yield chunk
         finally:
             connection.close()
 
@@ -77,13 +84,21 @@ class ApiClient:
     ) -> Any:
         connection = self._connection()
         try:
-            return self._read(self._send(connection, method, parts, query, body), accepted)
-        except OSError as error:
-            raise self._unreachable(error) from None
-        except http.client.HTTPException:
-            raise LiveError(f"no answer of siptwin's API from {self._where}: is it its address?") from None
+            with self._one_line():
+                return self._read(self._send(connection, method, parts, query, body), accepted)
         finally:
             connection.close()
+
+    @contextmanager
+    def _one_line(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._unreachable(error) from None
+        except http.client.IncompleteRead:
+            raise LiveError(f"the answer from {self._where} broke off - is siptwin still running?") from None
+        except http.client.HTTPException:
+            raise LiveError(f"no answer of siptwin's API from {self._where}: is it its address?") from None
 
     def _connection(self) -> http.client.HTTPConnection:
         if self._url is None:
@@ -131,6 +146,17 @@ class ApiClient:
             f"cannot reach a running siptwin at {self._where}: {reason_of(error)} - start `siptwin serve`, "
             "or name its control socket or its API"
         )
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        split = urlsplit(url)
+        host = (split.hostname or "").encode("idna")  # as a look-up will
+        if split.scheme in ("http", "https") and host and split.port != 0:  # ValueError where the port is none
+            return split
+    except ValueError:
+        pass
+    raise LiveError(f"{url} is no address - write http://HOST:PORT")
 
 
 class _UnixConnection(http.client.HTTPConnection):
