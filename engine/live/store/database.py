@@ -198,11 +198,13 @@ def _upsert(engine: Engine, table: Table, size: int) -> Any:
 def _read(url: str, password: str | None) -> URL:
     try:
         read = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError where the port is no number
         raise LiveError(
             "a database's URL makes no sense - write it as sqlite:////path/file.db, mysql://user@host/name or "
             "postgresql://user@host/name"
         ) from None
+    if read.get_backend_name() == "sqlite" and (read.host or read.database in (None, "", ":memory:")):
+        raise LiveError(f"{read.render_as_string()} names no file - write sqlite:////path/file.db")
     read = read.set(drivername=_DRIVERS.get(read.drivername, read.drivername))
     return read.set(password=password) if password is not None and read.password is None else read
 

@@ -111,6 +111,9 @@ def test_tables_are_made_once_and_kept(database: Database) -> None:
     ("url", "says"),
     [
         ("nonsense", "write it as sqlite"),
+        ("mysql://u@h:abc/db", "write it as sqlite"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
         ("oracle17://x/y", "check the word before ://"),
         ("sqlite:////dev/null/x.db", "choose another path"),
     ],
