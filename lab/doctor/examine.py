@@ -235,7 +235,8 @@ class _Doctor:
         self.stage.host(caller.place).deliver(AgentOrder("call", f"{step.number} for {self.listen_s:g}"))
         await self._until(lambda: self._decided(caller), _PATIENCE_S)
         if self._of_call(caller, CallSetUp):
-            await self._until(lambda: all(seen.notes(each.place, CallEnded) for each in ends), _PATIENCE_S)
+            patience_s = _PATIENCE_S + self.listen_s
+            await self._until(lambda: all(seen.notes(each.place, CallEnded) for each in ends), patience_s)
         else:
             self.stage.host(caller.place).deliver(AgentOrder("hangup"))
             await self._until(lambda: self._decided(caller), _GOOD_BYE_S)
