@@ -111,4 +111,5 @@ bench-peers: peers
 	$(call debian,kamailio,kamailio,there is nothing to measure against)
 
 clean: ## Remove .venv and everything generated
-	rm -rf .venv .venv-compiled build dist results ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-compiled build dist results ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis \
+	  engine/live/relay/_native*.so
