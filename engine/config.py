@@ -37,7 +37,7 @@ class TimersConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
-    """OPTIONS probes of the nodes (S15)."""
+    """OPTIONS probes of the nodes."""
 
     mode: Literal["always", "disabled_only", "never"] = "always"  # OpenSIPS' probe modes 2, 1, 0
     interval_s: float = 5.0
@@ -104,13 +104,13 @@ class NodeConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrarConfig:
-    """How registrations are relayed (S5, S6): what the nodes store, what the agents are granted, what is kept."""
+    """How registrations are relayed: what the nodes store, what the agents are granted, what is kept."""
 
     # contact: the nodes store this edge's address with an opaque token in its user part.
     # path: they store the agent's Contact, and this edge as Path (RFC 3327).
-    # direct: they store the agent's address as the edge sees it (S21; no call reaches a browser so).
+    # direct: they store the agent's address as the edge sees it (no call reaches a browser so).
     mode: Literal["contact", "path", "direct"] = "contact"
-    strip_transport: bool = True  # S6: no ;transport=ws in what the nodes store
+    strip_transport: bool = True  # no ;transport=ws in what the nodes store
     # Keys the tokens, so it must survive a restart, and edges that share it understand each other's. None: one for
     # the life of the process.
     secret: str | None = field(default=None, repr=False)
@@ -127,13 +127,13 @@ class RegistrarConfig:
     on_flow_lost: Literal["remove", "mark"] = "remove"  # bindings of a connection that was lost
     # Requests for an agent whose connection was lost wait so long for its return; JsSIP tries after 2 s.
     flow_wait_s: float = 5.0
-    shared: bool = True  # S1: the nodes share one database of registrations, so that none needs re-homing
+    shared: bool = True  # the nodes share one database of registrations, so that none needs re-homing
     rehome_window_s: float = 30.0  # agents of a lost node are made to register anew, spread over so long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamsConfig:
-    """How long accepted connections live (S10), and how their death is noticed."""
+    """How long accepted connections live, and how their death is noticed."""
 
     # fixed: idle for idle_s. above_expiry: idle for longer than any registration. follows_registration: as fixed,
     # but never before the registrations that came over it have expired.
@@ -175,7 +175,7 @@ class MediaInterface:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelayConfig:
-    """The relay (S3, S4): where media go through, and what each kind of peer is offered.
+    """The relay: where media go through, and what each kind of peer is offered.
 
     With ``rtpengine`` it is that, and ``interfaces`` are the logical ones that each rtpengine has: of these only
     name and ``serves`` count then.
@@ -197,7 +197,7 @@ class RelayConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RescueConfig:
-    """What becomes of calls whose node dies. Conversations between agents take a relay to go on (S3)."""
+    """What becomes of calls whose node dies. Conversations between agents take a relay to go on."""
 
     enabled: bool = True
     # Calls that can't go on, to an application of the node as a rule. end: the agent is told BYE; hold: it is left
@@ -220,7 +220,7 @@ class LimitsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreConfig:
-    """What outlives the process, and how surely (S16)."""
+    """What outlives the process, and how surely."""
 
     database: str | None = None  # its name in the topology; None: nothing is kept
     # Of these kinds the answer that makes a promise waits until the store has it; others are written later.

@@ -1,4 +1,4 @@
-"""OPTIONS probes: is a node alive, and does it come back (S15)."""
+"""OPTIONS probes: is a node alive, and does it come back."""
 
 from __future__ import annotations
 

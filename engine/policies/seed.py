@@ -1,4 +1,4 @@
-"""The routing script of the source design, faults included (S11 to S15), to be compared with."""
+"""The routing script of the source design, faults included, to be compared with."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ class Seed(Policy):
         self.fr_timer_s = fr_timer_s
 
     async def invite(self, call: Call) -> None:
-        # S12: lb_start; none free: 500
+        # lb_start; none free: 500
         tried = False
         for node in call.nodes(self.group, resource=self.resource, by="most_free_first_wins", ignore_health=True):
             tried = True
             answer = await call.try_(node, timeout_s=self.fr_timer_s, leave_when_down=False)
-            # S13: lb_next on 408, 5xx and 6xx, unless the caller has hung up
+            # lb_next on 408, 5xx and 6xx, unless the caller has hung up
             if answer.cancelled or not (answer.status == 408 or answer.status >= 500):
                 return
         call.reject(500, "All GW are down" if tried else "Service full")
 
     async def register(self, call: Call) -> None:
-        # S14: ds_select_dst(1, hash), no failure route; no node: 503
+        # ds_select_dst(1, hash), no failure route; no node: 503
         for node in call.nodes(self.group, by="hash", key=call.to_user):
             await call.try_(node, timeout_s=self.fr_timer_s, leave_when_down=False)
             return
         call.reject(503)
 
     async def request(self, call: Call) -> None:
-        call.reject(405)  # S11
+        call.reject(405)

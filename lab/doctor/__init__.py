@@ -1,4 +1,4 @@
-"""The ladder of checks (S20) against a deployment: agents register, are called, call each other, and listen.
+"""The ladder of checks against a deployment: agents register, are called, call each other, and listen.
 
 Each step is green, or red with the cause, as SIP and SDP told it, and the remedy.
 """

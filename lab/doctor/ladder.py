@@ -1,4 +1,4 @@
-"""The steps as data: what each tries, and which ones it stands on (S20)."""
+"""The steps as data: what each tries, and which ones it stands on."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _WEB = ("ws", "wss")
 
 
 def silence(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
-    """Browsers whose calls nobody translates (S9)."""
+    """Browsers whose calls nobody translates."""
     if config.relay is not None:
         return
     browsers = [

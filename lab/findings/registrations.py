@@ -1,4 +1,4 @@
-"""The chain of timers that keeps agents reachable: expiry, connection lifetime, keep-alive, refresh load (S10)."""
+"""The chain of timers that keeps agents reachable: expiry, connection lifetime, keep-alive, refresh load."""
 
 from __future__ import annotations
 
