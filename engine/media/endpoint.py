@@ -151,7 +151,8 @@ class Endpoint:
 
     def _begin_ice(self) -> None:
         names = new_names(self._random)
-        self._ice = (IceAgent(names), IceAgent(names))
+        targets = self._settings.targets
+        self._ice = (IceAgent(names, targets), IceAgent(names, targets))
 
     def _keys_for_offer(self, theirs: Crypto) -> Sdes:
         """Our key for the peer's first line; the standing one where the peer's hasn't changed."""

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from engine.boundary import Address
 from engine.media.sdp.attributes import Candidate, IceNames
+from engine.media.targets import Targets
 from engine.stun import (
     ICE_CONTROLLED,
     PRIORITY,
@@ -65,12 +66,17 @@ class _Source:
 
 
 class IceAgent:
-    """One stream's end. ``local`` are our names; ``remote`` the peer's, None until its description has come."""
+    """One stream's end. ``local`` are our names; ``remote`` the peer's, None until its description has come.
 
-    __slots__ = ("_nominations", "_sources", "local", "remote", "selected")
+    Where ``targets`` lets nothing be sent to, the peer is never believed to be: neither told nor by a check, whose
+    source it may have forged.
+    """
 
-    def __init__(self, local: IceNames, remote: IceNames | None = None) -> None:
+    __slots__ = ("_nominations", "_sources", "_targets", "local", "remote", "selected")
+
+    def __init__(self, local: IceNames, targets: Targets, remote: IceNames | None = None) -> None:
         self.local = local
+        self._targets = targets
         self.remote = remote
         self.selected: Address | None = None
         self._sources: dict[Address, _Source] = {}
@@ -91,6 +97,9 @@ class IceAgent:
             return Checked(stun_error(request, status), refused=why)
         if status:
             return Checked(stun_error(request, status, password), refused=why)
+        refusal = self._targets.refusal(source)
+        if refusal is not None:
+            return Checked(refused=refusal)
         selected = self._believe(request, source, now)
         return Checked(stun_success(request, source, password), selected)
 
@@ -122,9 +131,11 @@ class IceAgent:
     def take_candidates(self, candidates: Sequence[Candidate], component: int, now: float) -> Address | None:
         """Believe the description of a peer that is lite as well, for then no one checks (§6.1.1, §8.2).
 
-        Returns the address that media of this component (1: RTP, 2: RTCP) go to.
+        Host names (as ``x.local`` of mDNS) and refused addresses are passed over. Returns the address that media
+        of this component (1: RTP, 2: RTCP) go to, None where none is left.
         """
-        ours = [candidate for candidate in candidates if candidate.component == component]
+        refusal = self._targets.refusal
+        ours = [one for one in candidates if one.component == component and refusal((one.host, one.port)) is None]
         if not ours:
             return None
         best = max(ours, key=_priority_of)

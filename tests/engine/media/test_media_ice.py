@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from engine.boundary import Address
 from engine.media.ice import CONSENT_S, IceAgent, new_names
 from engine.media.sdp.attributes import Candidate, IceNames, parse_ice_names
+from engine.media.targets import Targets
 from engine.stun import ERROR, SUCCESS, is_stun, read_stun
 from tests.engine.sip.written_at_random import calm
 
 OURS = IceNames(b"oursours", b"our-password-of-24-octet".replace(b"-", b"+"))
 THEIRS = IceNames(b"thei", b"their+password+22octet")
 HOME, AWAY, STRANGER = ("198.51.100.20", 40_001), ("198.51.100.99", 5_000), ("203.0.113.66", 6_666)
+RELAY = ("192.0.2.1", 30_000)  # a port of ours
 
 USERNAME, INTEGRITY, PRIORITY, USE_CANDIDATE = 0x0006, 0x0008, 0x0024, 0x0025
 FINGERPRINT, CONTROLLED, CONTROLLING = 0x8028, 0x8029, 0x802A
@@ -57,7 +59,7 @@ def check(
 
 
 def agent(remote: IceNames | None = THEIRS) -> IceAgent:
-    return IceAgent(OURS, remote)
+    return IceAgent(OURS, Targets(own=RELAY.__eq__), remote)
 
 
 def error_code(reply: bytes) -> int:
@@ -191,6 +193,25 @@ def test_of_two_lite_agents_none_checks() -> None:
     assert ice.take_candidates(candidates, 1, 0.0) == ("192.0.2.6", 4_002)
     assert ice.checked == {("192.0.2.6", 4_002)}
     assert agent().take_candidates([], 1, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    "refused", [("a1b2.local", 4_000), ("127.0.0.1", 4_000), ("239.1.2.3", 4_000), ("192.0.2.6", 0), RELAY]
+)
+def test_a_lite_peer_is_never_believed_where_nothing_may_be_sent_to(refused: Address) -> None:
+    bad, good = Candidate(1, 20, *refused, b"host"), Candidate(1, 10, *HOME, b"host")
+    ice = agent()
+    assert ice.take_candidates([bad], 1, 0.0) is None
+    assert not ice.checked
+    assert ice.take_candidates([bad, good], 1, 0.0) == HOME
+    assert ice.checked == {HOME}
+
+
+def test_a_proven_check_with_the_forged_source_of_a_port_of_ours_is_neither_believed_nor_answered() -> None:
+    ice = agent()
+    outcome = ice.receive(check(nominate=True), RELAY, 0.0)
+    assert (outcome.reply, outcome.selected, outcome.refused) == (b"", None, "port of this relay")
+    assert not ice.checked
 
 
 def test_sources_are_bounded_and_the_selected_one_stays() -> None:
