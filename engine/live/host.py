@@ -343,7 +343,10 @@ class LiveHost:
             elif isinstance(effect, (Save, Drop, Commit)) and self._keep is not None:
                 self._keep(effect, now)
             elif isinstance(effect, MEDIA_EFFECTS) and self._plane is not None:
-                self._plane.carry_out(effect)
+                try:
+                    self._plane.carry_out(effect)
+                except Exception as error:  # the media of one call; the signalling of all goes on
+                    self._tell_fault(type(effect).__name__, error)
 
     def _tell(self, note: Note) -> None:
         if self._machine:

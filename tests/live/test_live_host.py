@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from time import monotonic
 
 import pytest
@@ -22,7 +23,9 @@ from live_machines import (
 
 from engine.boundary import NEVER, Drain, Flow, Level, Note, Send
 from engine.live import LiveError, LiveHost
-from engine.live.notes import MachineFailed
+from engine.live.notes import MachineFailed, MediaLost
+from engine.live.relay.plane import MediaPlane
+from engine.media.rules import MediaEffect, Port, ReleasePorts
 
 
 class Alarm(Recorder):
@@ -241,5 +244,30 @@ def test_never_is_never(fast: bool) -> None:
         await some_turns()
         assert not world.machine.ticks
         await world.host.stop()
+
+    in_loop(scenario, fast=fast)
+
+
+def test_a_media_order_that_fails_is_told_and_holds_up_no_signalling(fast: bool) -> None:
+    class Broken(MediaPlane):
+        def start(self, on_lost: Callable[[MediaLost], None] | None = None) -> None:
+            pass
+
+        def carry_out(self, effect: MediaEffect) -> None:
+            raise ValueError("no IP address")
+
+    async def scenario() -> None:
+        machine, told = Sender(), list[Note]()
+        host = LiveHost(
+            machine, [interface()], on_note=lambda note, now: told.append(note), media=lambda on: Broken({}, on)
+        )
+        await host.start()
+        with udp_peer() as peer:
+            machine.orders = [ReleasePorts(Port("a", 20_000)), Send(Flow("a", peer.getsockname()), b"180")]
+            host.deliver(Drain())
+            assert await receive(peer) == b"180"
+        (fault,) = (note for note in told if isinstance(note, MachineFailed))
+        assert fault.on == "ReleasePorts"
+        await host.stop()
 
     in_loop(scenario, fast=fast)

@@ -61,7 +61,7 @@ class Handshakes:
         self._shaking: dict[int, _Shaking] = {}
         self._by_port: dict[int, int] = {}
         self._stopped = False
-        self.faults = 0  # packets that OpenSSL stumbled over
+        self.faults = 0  # packets and orders that OpenSSL, or what it said to whom, stumbled over
         self._thread = Thread(target=self._run, name="siptwin-dtls", daemon=True)
         self._thread.start()
 
@@ -96,7 +96,11 @@ class Handshakes:
         while not self._stopped:
             packets = self._forwarder.wait(Queue.HANDSHAKES, self._patience_s())
             while self._orders:
-                self._obey(self._orders.popleft())
+                order = self._orders.popleft()
+                try:
+                    self._obey(order)
+                except Exception:  # as below
+                    self._fail(order.association)
             for number, source, data, _ in packets:
                 try:
                     self._receive(number, source, data)
@@ -140,14 +144,26 @@ class Handshakes:
 
     def _look(self, now: float) -> None:
         for association, one in list(self._shaking.items()):
-            if one.dtls is None:
-                continue
-            if one.given_up_at <= now:
-                if one.dtls.keys is None and not one.dtls.failure:
-                    self._ended(association, None, "timeout")
-                self._obey(_Order(association, None))
-            elif one.expires_at <= now:
-                self._say(association, one, one.dtls.expire())
+            try:
+                self._look_at(association, one, now)
+            except Exception:  # as above; to go on would fail again at once, for its time has come
+                self._fail(association)
+
+    def _look_at(self, association: int, one: _Shaking, now: float) -> None:
+        if one.dtls is None:
+            return
+        if one.given_up_at <= now:
+            if one.dtls.keys is None and not one.dtls.failure:
+                self._ended(association, None, "timeout")
+            self._obey(_Order(association, None))
+        elif one.expires_at <= now:
+            self._say(association, one, one.dtls.expire())
+
+    def _fail(self, association: int) -> None:
+        """It failed in a way that it never should: it ends, and the others go on."""
+        self.faults += 1
+        self._obey(_Order(association, None))
+        self._ended(association, None, "fault")
 
     def _say(self, association: int, one: _Shaking, datagrams: list[bytes]) -> None:
         """Send what the association has to say, and tell what has become of it."""

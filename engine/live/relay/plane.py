@@ -65,7 +65,7 @@ class PlaneStats(NamedTuple):
     overflowed: int  # the kernel had no room for them
     unsent: int  # the kernel did not take them
     unqueued: int  # for engine, hand-shakes or codecs, beyond allowance or room
-    faults: int  # hand-shakes or codecs failed on them in a way that they never should
+    faults: int  # hand-shakes or codecs failed on them as they never should, or an order named no IP address
 
 
 class _Bound:
@@ -115,6 +115,7 @@ class MediaPlane:
         self._buckets: list[dict[Port, None]] = [{} for _ in range(_BUCKETS)]
         self._bucket = 0
         self._overflowed = 0
+        self._refused = 0
         self._on_lost: Callable[[MediaLost], None] = _ignore
         self._lost_before = MediaLost()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -171,7 +172,8 @@ class MediaPlane:
             overflowed=self._overflowed,
             unsent=totals.unsent,
             unqueued=totals.unqueued,
-            faults=sum(each.faults for each in (self._handshakes, self._codecs) if each is not None),
+            faults=self._refused
+            + sum(each.faults for each in (self._handshakes, self._codecs) if each is not None),
         )
 
     @property
@@ -183,10 +185,13 @@ class MediaPlane:
     # --- orders ---
 
     def carry_out(self, effect: MediaEffect) -> None:
-        """Obey one order. What is about a port that isn't bound, for it failed or was released, is passed over."""
+        """Obey one order. What is about a port that isn't bound, for it failed or was released, is passed over.
+
+        What isn't an IP address and a port is counted as a fault, and nothing is taken from there or sent there.
+        """
         if isinstance(effect, SendMedia):
             bound = self._ports.get(effect.port)
-            if bound is not None:
+            if bound is not None and self._is_address(effect.target):
                 self._running.send(bound.number, effect.target, effect.data, Kind.PLAIN)
         elif isinstance(effect, AddRule | ChangeRule):
             self._rule(effect.port, effect.rule)
@@ -248,7 +253,7 @@ class MediaPlane:
             one.decode is not None or one.clock_in_hz != one.clock_out_hz for one in known.values()
         )
         route = Route(
-            sources=tuple(rule.sources),
+            sources=tuple(filter(self._is_address, rule.sources)),
             rtp=self._hop(rule.rtp),
             rtcp=self._hop(rule.rtcp),
             payloads=None
@@ -276,7 +281,18 @@ class MediaPlane:
 
     def _hop(self, way: Way | None) -> Hop | None:
         bound = None if way is None else self._ports.get(way.port)
-        return None if way is None or bound is None else Hop(bound.number, way.target)
+        if way is None or bound is None or not self._is_address(way.target):
+            return None
+        return Hop(bound.number, way.target)
+
+    def _is_address(self, address: Address) -> bool:
+        host, number = address
+        with suppress(OSError, ValueError):
+            socket.inet_pton(family_of(host), host)
+            if 0 <= number <= 65_535:
+                return True
+        self._refused += 1
+        return False
 
     # --- keys ---
 
@@ -284,6 +300,8 @@ class MediaPlane:
         bound = self._ports.get(port)
         if bound is None:
             return
+        if isinstance(security, Dtls) and security.peer is not None and not self._is_address(security.peer):
+            security = security._replace(peer=None)  # not left plain
         before, bound.security = bound.security, security
         if isinstance(security, Dtls):
             if not isinstance(before, Dtls) or before._replace(peer=security.peer) != security:

@@ -10,9 +10,22 @@ from conftest import Play
 from relay_desk import FAR, NEAR, PATIENCE_S, PCMU, Desk, Phone, until
 from srtp_peers import DtlsPeer, Secured, crypto, peer_certificate
 
+from engine.boundary import Address
 from engine.live.relay.codecs import can_transcode
+from engine.live.relay.dtls import Association
 from engine.media.codecs import PayloadRule
-from engine.media.rules import AddRule, Dtls, DtlsEnded, MediaPacket, Sdes, SecurePort
+from engine.media.rules import (
+    AddRule,
+    ChangeRule,
+    Dtls,
+    DtlsEnded,
+    MediaPacket,
+    Rule,
+    Sdes,
+    SecurePort,
+    SendMedia,
+    Way,
+)
 
 SUITE = b"AES_CM_128_HMAC_SHA1_80"
 FIRST_OCTETS = (0x80, 0x90, 0xA0, 0xB0, 0x8F, 0x00, 0x16, 0xFF)
@@ -136,5 +149,59 @@ def test_sources_are_told_apart_by_port_as_well(play: Play) -> None:
         await desk.passes()
         assert desk.far.waiting() == []
         neighbour.sock.close()
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("bad", [("a1b2.local", 4_000), ("fe80::1%lo", 4_000), ("127.0.0.1", 70_000)])
+def test_what_is_no_address_in_an_order_is_counted_and_the_rest_is_obeyed(play: Play, bad: Address) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        desk.plane.carry_out(SendMedia(NEAR, bad, b"answer"))
+        sources = frozenset((bad, desk.far.address))
+        desk.plane.carry_out(ChangeRule(FAR, Rule(sources, Way(NEAR, bad), None, PCMU, "call-1")))
+        assert desk.plane.stats().faults == 3
+        desk.far.send(desk.far.rtp(), desk.address(FAR))
+        await until(lambda: desk.plane.stats().received == 1)
+        await desk.passes()
+        assert desk.of(MediaPacket) == []  # the good source is believed
+        assert desk.near.waiting() == []
+
+    play(scenario)
+
+
+def test_a_hand_shake_with_what_is_no_address_waits_for_one(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        awaited = Dtls("active", (peer_certificate().fingerprint,), ("a1b2.local", 4_000))
+        desk.plane.carry_out(SecurePort(FAR, awaited))
+        assert desk.plane.stats().faults == 1
+        desk.plane.carry_out(SecurePort(FAR, awaited._replace(peer=desk.far.address)))
+        await DtlsPeer(desk.far, is_client=False).shake(desk.address(FAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("step", ["start", "expire"])
+def test_a_hand_shake_that_fails_as_none_should_ends_alone(
+    play: Play, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def fail(association: Association) -> list[bytes]:
+        raise ValueError("no IP address")
+
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        awaited = Dtls("active", (peer_certificate().fingerprint,), desk.far.address)
+        with monkeypatch.context() as patched:
+            patched.setattr(Association, step, fail)
+            desk.plane.carry_out(SecurePort(FAR, awaited))
+            assert await desk.told(DtlsEnded) == [DtlsEnded(FAR, "fault")]
+        assert desk.plane.stats().faults == 1
+        desk.far.waiting()
+        desk.plane.carry_out(SecurePort(FAR, None))
+        desk.plane.carry_out(SecurePort(FAR, awaited))
+        await DtlsPeer(desk.far, is_client=False).shake(desk.address(FAR))
+        assert (await desk.told(DtlsEnded, 2))[1] == DtlsEnded(FAR)
 
     play(scenario)
