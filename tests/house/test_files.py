@@ -104,3 +104,9 @@ def test_the_licence_is_whole_and_named_alike_everywhere() -> None:
     assert project["license-files"] == ["LICENSE"]
     for page in ("README.md", "CONTRIBUTING.md"):
         assert "Apache-2.0" in (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_each_file_of_tests_has_a_name_of_its_own() -> None:
+    """Folders of tests are no packages, so that two files of one name are one module."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names))

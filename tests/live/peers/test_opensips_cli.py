@@ -29,6 +29,7 @@ edges:
   edge1:
     interfaces: {{all: {{host: {HOST}, port: 0}}}}
     api: {{host: {HOST}, port: 8888, token_env: SIPTWIN_TEST_TOKEN}}
+    probe: {{mode: never}}    # nobody is there: what the tests order is all that changes a node
 nodes:
   FS1: &fs {{host: 127.0.0.1, port: 1, groups: [fs], resources: vm=100;pstn=500}}
   FS2: {{<<: *fs, port: 2}}
