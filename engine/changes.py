@@ -18,6 +18,7 @@ def needs_restart(before: EdgeConfig, after: EdgeConfig) -> str:
         "dialog_lifetime_s",
         "store",
         "peers",
+        "rescue",
         "api",
         "health",
         "call_records",

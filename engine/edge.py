@@ -118,7 +118,7 @@ class Edge:
                 self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
             lifetime_s = config.dialog_lifetime_s
             legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
-            self._core.legs, self._dialogs.on_end = legs, legs.drop
+            self._core.legs, self._dialogs.on_end = legs, self._dialog_ended
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
         self._layer = self._core.layer = TransactionLayer(
@@ -152,15 +152,21 @@ class Edge:
         legs = core.legs
         if legs is None:
             return None
-        way = self._registrar.targets.way
-        ground = Ground(self._here, self._layer, self._timers, self._out, core.rng, way)
-
-        lifetime_s = self.config.dialog_lifetime_s
+        way, lifetime_s = self._registrar.targets.way, self.config.dialog_lifetime_s
+        ground = Ground(self._here, self._layer, self._timers, self._out, core.rng, way, lifetime_s)
         return Rescue(self.config.rescue, ground, self._dialogs, lifetime_s, legs, self._bridged)
 
-    def _bridged(self, node: str, call_id: bytes) -> bytes | None:
+    def _dialog_ended(self, key: tuple[bytes, bytes], now: float) -> None:
+        """A dialog has ended, perhaps without a word of its own."""
+        core = self._core
+        if core.legs is not None:
+            core.legs.drop(key, now)
+        if core.rescue is not None:
+            core.rescue.ended(key)
+
+    def _bridged(self, node: str, call_id: bytes, now: float) -> bytes | None:
         """What a node's events say of a call (``engine.rescue.sides.Bridged``)."""
-        calls = self.events.calls(node)
+        calls = self.events.fresh_calls(node, now)
         leg = None if calls is None else calls.of_call(call_id.decode("utf-8", "replace"))
         if calls is None or leg is None:
             return None
@@ -417,7 +423,7 @@ class Edge:
     @property
     def idle(self) -> bool:
         """Whether nothing would be lost by stopping: no dialog stands and no request waits for its answer."""
-        return not self._dialogs and not self._core.open_attempts
+        return not self._dialogs and not self._core.open_attempts and not self.rescued_dialogs()
 
     def open_transactions(self) -> int:
         return len(self._layer)

@@ -56,6 +56,7 @@ class Client(Timed):
         "config",
         "flow",
         "handlers",
+        "lost_at",
         "node",
         "retry_s",
         "state",
@@ -69,6 +70,7 @@ class Client(Timed):
         self.calls = NodeCalls()
         self.state = STOPPED
         self.retry_s = config.retry_min_s
+        self.lost_at = -NEVER  # when it was last left off, watching
         self._watch = watch
         self._stream: Flow | None = None
         self._framer = Framer()
@@ -282,6 +284,8 @@ class Client(Timed):
     def _lost(self, why: str, now: float, refused: bool = False) -> None:
         """Try again later; what only a person can mend, at the longest interval."""
         watched = self.state in (ENTERING, WATCHING) and not refused
+        if self.state == WATCHING:
+            self.lost_at = now
         self._leave()
         self.state = WAITING
         retry_s = self.config.retry_max_s if refused else self.retry_s

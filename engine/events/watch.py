@@ -20,10 +20,11 @@ from engine.boundary import (
 from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
 from engine.events.calls import Leg, NodeCalls
-from engine.events.client import STOPPED, Client
+from engine.events.client import STOPPED, WATCHING, Client
 from engine.nodes import Node, Pool
 from engine.timers import Timed, TimerQueue
 
+_FRESH_S = 30.0  # probes need 12 s to find a node dead that says nothing
 _BYE_TAKES_S = 40.0  # a BYE is repeated for 32 s (RFC 3261 §17.1.2.2); only then nobody else will end the dialog
 
 
@@ -92,6 +93,13 @@ class NodeEvents:
         leg = client.calls.of_call(call_id) if client is not None else None
         if client is not None and leg is not None:
             client.kill(leg.uuid)
+
+    def fresh_calls(self, node: str, now: float) -> NodeCalls | None:
+        """As ``calls``; None also where what is known is older than the time that it takes to find a death."""
+        client = self._clients.get(node)
+        if client is None or (client.state != WATCHING and now - client.lost_at > _FRESH_S):
+            return None
+        return client.calls
 
     # --- what happens
 

@@ -188,7 +188,9 @@ class BuiltinJoined(WatchedMedia[JoinedCall]):
         return body
 
     def told(self, side: Side) -> bytes:
-        return b"" if self._call is None else self._call.told(side)
+        if self._call is None:
+            raise SipError("its media have ended", 488)
+        return self._call.told(side)
 
     def release(self, now: float) -> None:
         self._end(now)

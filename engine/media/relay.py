@@ -93,7 +93,7 @@ class JoinedMedia(Protocol):
         ...
 
     def told(self, side: Side) -> bytes:
-        """The description that a side was given last."""
+        """The description that a side was given last. Raises SipError where its media have ended."""
         ...
 
     def release(self, now: float) -> None:

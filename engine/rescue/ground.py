@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from engine.boundary import Effect, Flow
+from engine.boundary import NEVER, Effect, Flow
 from engine.here import Here
 from engine.sip.headers import MAGIC_COOKIE
 from engine.sip.transactions import TransactionLayer
@@ -16,7 +16,7 @@ from engine.timers import TimerQueue
 class Ground(NamedTuple):
     """``way`` tells where an agent is reached now: by the key of its binding, else as it was.
 
-    It raises SipError (430) where the flow is gone.
+    It raises SipError (430) where the flow is gone. ``lifetime_s`` is how long a dialog is stood in for at most.
     """
 
     here: Here
@@ -25,6 +25,7 @@ class Ground(NamedTuple):
     out: list[Effect]
     rng: Random
     way: Callable[[bytes, Flow], Flow]
+    lifetime_s: float = NEVER
 
     def branch(self) -> bytes:
         """A new Via branch, which nobody can guess."""

@@ -145,6 +145,10 @@ class NodeSide:
         """Which side of the call the agent is."""
         return "callee" if self.node_calls else "caller"
 
+    def is_of(self, one_tag: bytes, other_tag: bytes) -> bool:
+        """Whether these are the tags of this dialog (§12: both make it), whoever sent the request."""
+        return {one_tag, other_tag} == {self.dialog.local_tag, self.dialog.remote_tag}
+
     # --- while the node lives
 
     def passes(self, request: Request, from_node: bool) -> None:

@@ -80,6 +80,12 @@ class Rescue:
         if side is not None:
             side.answered(request, response, from_node, now)
 
+    def ended(self, key: DialogKey) -> None:
+        """A dialog has ended, whoever said so."""
+        side = self._sides.get(key)
+        if side is not None:
+            self._sides.remove(side)
+
     def over(self, request: Request) -> None:
         """The dialog of this request has ended."""
         side = self._sides.of(request)
@@ -94,8 +100,8 @@ class Rescue:
         while left:
             side = next(iter(left))
             del left[side]
-            other = self._sides.partner(side)
-            if not isinstance(other, str) and self._sides.partner(other) is not side:
+            other = self._sides.partner(side, now)
+            if not isinstance(other, str) and self._sides.partner(other, now) is not side:
                 other = "its other half belongs to another call"
             if isinstance(other, str):
                 self._not_rescued(side, other, now)
@@ -160,9 +166,12 @@ class Rescue:
     def _stand_in_of(self, request: Request) -> StandIn | None:
         if not self._stand_ins:
             return None
-        call_id = request.call_id
-        found = self._stand_ins.get((call_id, request.to.tag))
-        return found or self._stand_ins.get((call_id, request.from_.tag))
+        call_id, ours, theirs = request.call_id, request.from_.tag, request.to.tag
+        for key in ((call_id, theirs), (call_id, ours)):
+            found = self._stand_ins.get(key)
+            if found is not None and found.side.is_of(ours, theirs):
+                return found
+        return None
 
     @property
     def rescued(self) -> int:

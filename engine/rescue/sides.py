@@ -9,9 +9,9 @@ from engine.rescue.node_side import DialogKey, NodeSide
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
-Bridged: TypeAlias = Callable[[str, bytes], "bytes | None"]
+Bridged: TypeAlias = Callable[[str, bytes, float], "bytes | None"]
 """The Call-ID that a node's events say is connected to this one; "" where they say that none is, None where they
-say nothing."""
+say nothing, or what they said is old by now."""
 
 
 class Sides(Timed):
@@ -50,17 +50,24 @@ class Sides(Timed):
 
     def of(self, request: Request) -> NodeSide | None:
         """The side of the dialog that a request belongs to, whoever sent it."""
-        call_id = request.call_id
-        found = self._sides.get((call_id, request.to.tag)) or self._sides.get((call_id, request.from_.tag))
+        call_id, ours, theirs = request.call_id, request.from_.tag, request.to.tag
+        for key in ((call_id, theirs), (call_id, ours)):
+            found = self._sides.get(key)
+            if found is not None and found[0].is_of(ours, theirs):
+                return found[0]
+        return None
+
+    def get(self, key: DialogKey) -> NodeSide | None:
+        found = self._sides.get(key)
         return None if found is None else found[0]
 
     def at(self, node: str) -> list[NodeSide]:
         """All that stand through a node, oldest first."""
         return [side for side, _ in self._sides.values() if side.node == node]
 
-    def partner(self, side: NodeSide) -> NodeSide | str:
+    def partner(self, side: NodeSide, now: float) -> NodeSide | str:
         """The other half of the conversation, or why it is not known. Never a guess."""
-        said = self._bridged(side.node, side.key[0])
+        said = self._bridged(side.node, side.key[0], now)
         if said is not None:
             among = self._by_call.get(said, {})
             proof = "the node's events say that it is connected to nobody here"

@@ -47,7 +47,7 @@ class Conversation(Protocol):
 class StandIn(Timed):
     """Answers for the node, keeps its session timer, and can hang up. It stays a while after the end."""
 
-    __slots__ = ("_answer", "_conversation", "_ground", "_number", "_over", "side")
+    __slots__ = ("_answer", "_conversation", "_ends_at", "_ground", "_number", "_over", "side")
 
     def __init__(self, ground: Ground, side: NodeSide, conversation: Conversation, now: float) -> None:
         super().__init__()
@@ -56,7 +56,8 @@ class StandIn(Timed):
         self.side = side
         self._over = False
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
-        self._number = 0  # CSeq of our own re-INVITE
+        self._number = 0  # CSeq of our own refresh
+        self._ends_at = now + ground.lifetime_s
         self._keep_session(now)
 
     # --- what the agent asks
@@ -100,7 +101,7 @@ class StandIn(Timed):
             transaction.respond(reply(request, 491), now)  # §14.2: one at a time
             return
         try:
-            timer = self._agree_interval(request, now)
+            interval = self._asked_interval(request, now)
             found = find_sdp(request.get("content-type") or b"", request.body) if request.body else None
             body = b""
             if found is not None:
@@ -112,6 +113,12 @@ class StandIn(Timed):
             transaction.respond(reply(request, error.status, headers=lines), now)
             return
         side.dialog.refresh_target(request)
+        side.interval = interval  # none asked for: none from now on (RFC 4028 §9)
+        timer = EMPTY
+        if interval is not None:
+            who = b"uas" if interval.by_node else b"uac"
+            expires = b"Session-Expires: %d;refresher=%b" % (interval.interval_s, who)
+            timer = block(expires, b"Require: timer")
         headers = block(b"Contact: <" + side.contact + b">") + _ALLOW + timer + (_SDP if body else EMPTY)
         response = reply(request, 200, headers=headers, body=body)
         self._keep_session(now)
@@ -120,8 +127,8 @@ class StandIn(Timed):
         else:
             transaction.respond(response, now)
 
-    def _agree_interval(self, request: Request, now: float) -> Block:
-        """Take the session interval that the agent asks for; the agent refreshes, unless it wants us to.
+    def _asked_interval(self, request: Request, now: float) -> SessionInterval | None:
+        """The session interval that the agent asks for; the agent refreshes, unless it wants us to.
 
         Raises
         ------
@@ -130,16 +137,14 @@ class StandIn(Timed):
         """
         value = request.get("session-expires")
         if value is None:
-            return EMPTY
+            return None
         digits, _, params = value.partition(b";")
         digits = digits.strip()
         interval_s = int(digits) if digits.isdigit() and len(digits) < 10 else 0
         if interval_s < _LEAST_INTERVAL_S:
             raise SipError("session interval too small", 422)
         by_us = b"refresher=uas" in params.replace(b" ", b"").lower()
-        self.side.interval = SessionInterval(interval_s, by_us, now)
-        who = b"uas" if by_us else b"uac"
-        return block(b"Session-Expires: %d;refresher=%b" % (interval_s, who), b"Require: timer")
+        return SessionInterval(interval_s, by_us, now)
 
     def _refuse_transfer(self, transaction: ServerTransaction, now: float) -> None:
         transaction.respond(reply(transaction.request, 603), now)  # there is no node to carry it out
@@ -164,11 +169,15 @@ class StandIn(Timed):
     def fire(self, now: float) -> None:
         if self._over:
             self._conversation.forget(self)
+        elif now >= self._ends_at:
+            self._lost("lifetime", now)
         elif self.side.interval is not None:
             if self.side.interval.by_node:
                 self._refresh(now)
             else:
                 self._lost("session expired", now)
+        else:
+            self._keep_session(now)
 
     def _refresh(self, now: float) -> None:
         """Refresh the session as the node would have, by UPDATE where the agent knows it (RFC 4028 §7.4)."""
@@ -183,7 +192,12 @@ class StandIn(Timed):
         if side.updates:
             self._send(b"UPDATE", headers, b"", self, now)
         else:
-            self._send(b"INVITE", headers + _SDP, self._conversation.described(self), self, now)
+            try:
+                body = self._conversation.described(self)
+            except SipError as error:
+                self._lost(error.why, now)  # there is nothing to offer
+                return
+            self._send(b"INVITE", headers + _SDP, body, self, now)
 
     def _send(self, method: bytes, headers: Block, body: bytes, user: ClientUser, now: float) -> None:
         ground, dialog = self._ground, self.side.dialog
@@ -222,8 +236,11 @@ class StandIn(Timed):
             return
         elif status in (408, 481):  # §12.2.1.2
             self._lost(f"answered {status}", now)
-        else:
-            self._ground.timers.arm(self, now + _AGAIN_S if status == 491 else NEVER)
+        elif status == 491:
+            self._ground.timers.arm(self, now + _AGAIN_S)
+        else:  # the agent is there, but the session runs out if it does not refresh it (RFC 4028 §10)
+            self.side.interval = self.side.interval._replace(by_node=False)
+            self._keep_session(now)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         self._lost("no answer to a refresh", now)
@@ -244,7 +261,8 @@ class StandIn(Timed):
 
     def _keep_session(self, now: float) -> None:
         interval = self.side.interval
-        self._ground.timers.arm(self, NEVER if interval is None else max(interval.due_at, now))
+        due = NEVER if interval is None else max(interval.due_at, now)
+        self._ground.timers.arm(self, min(due, self._ends_at))
 
     def _lost(self, why: str, now: float) -> None:
         """The agent is gone; should it still be there, it hears of the end."""

@@ -26,7 +26,7 @@ def side(
 def sides(*all_of_them: NodeSide, bridged: dict[str, str] | None = None) -> Sides:
     """``bridged``: what the nodes' events say of calls, "" for one that is connected to nobody."""
 
-    def said(_node: str, call_id: bytes) -> bytes | None:
+    def said(_node: str, call_id: bytes, _now: float) -> bytes | None:
         found = None if bridged is None else bridged.get(call_id.decode())
         return None if found is None else found.encode()
 
@@ -42,8 +42,8 @@ A, B = "a", "b"
 def test_a_mark_that_the_node_copied_pairs_a_caller_with_a_callee() -> None:
     one, other = side(A), side(B, calls=True)
     table = sides(one, other, side("c", mark="another"))
-    assert table.partner(one) is other
-    assert table.partner(other) is one
+    assert table.partner(one, 0.0) is other
+    assert table.partner(other, 0.0) is one
 
 
 @pytest.mark.parametrize(
@@ -59,21 +59,21 @@ def test_a_mark_that_the_node_copied_pairs_a_caller_with_a_callee() -> None:
     ],
 )
 def test_what_is_not_proven_is_no_pair(one: NodeSide, others: list[NodeSide], why: str) -> None:
-    assert sides(one, *others).partner(one) == why
+    assert sides(one, *others).partner(one, 0.0) == why
 
 
 def test_what_the_node_says_counts_more_than_marks() -> None:
     one, marked, joined = side(A), side(B, calls=True), side("c", mark="x", calls=True, moved=True)
     table = sides(one, marked, joined, bridged={A: "c", "c": A})
-    assert table.partner(one) is joined
+    assert table.partner(one, 0.0) is joined
     alone = sides(one, marked, bridged={A: ""})
-    assert alone.partner(one) == "the node's events say that it is connected to nobody here"
+    assert alone.partner(one, 0.0) == "the node's events say that it is connected to nobody here"
 
 
 def test_a_dialog_is_forgotten_when_it_ends_and_at_its_lifetime_at_the_latest() -> None:
     one, other = side(A), side(B, calls=True)
     table = sides(one, other)
     table.remove(other)
-    assert table.partner(one) == "no other call bears its mark"
+    assert table.partner(one, 0.0) == "no other call bears its mark"
     table.fire(3600.0)
     assert len(table) == 0

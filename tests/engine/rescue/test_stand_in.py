@@ -112,6 +112,33 @@ def test_a_re_invite_whose_2xx_is_never_acknowledged_ends_the_conversation() -> 
     assert in_dialog(conversation.b, "BYE")
 
 
+def test_nobody_is_stood_in_for_beyond_a_dialogs_lifetime() -> None:
+    conversation = Conversation(rescuing(dialog_lifetime_s=600.0))
+    conversation.dies()
+    assert not conversation.world.edge.idle  # a drain waits for them
+    conversation.world.advance(700.0)
+    assert conversation.world.edge.rescued_dialogs() == conversation.world.edge.relayed_calls() == 0
+    assert in_dialog(conversation.a, "BYE")
+
+
+def test_a_stranger_who_knows_one_tag_ends_no_call() -> None:
+    conversation = rescued()
+    forged = conversation.invited
+    stranger = conversation.world.peer("192.0.2.66")
+    stranger.within("BYE", forged, cseq=9)
+    assert not conversation.world.told(RescuedCallEnded)
+
+
+def test_a_held_call_that_cannot_be_refreshed_ends_without_a_fault() -> None:
+    world = rescuing("hold")
+    conversation = Conversation(
+        world, marked=False, agreed="Session-Expires: 1800;refresher=uas", allow="INVITE, ACK, BYE"
+    )
+    conversation.dies()
+    world.advance(901.0)
+    assert in_dialog(conversation.a, "BYE")
+
+
 def test_byes_that_cross_are_both_answered() -> None:
     conversation = rescued()
     conversation.call.bye()
