@@ -58,19 +58,29 @@ class Homecoming(Timed):
                 other = elsewhere(core, context.request, error)
             if other is not None:
                 self.end()
-                context.relay(other, now)
+                self._relay(other, now)
                 return
             if now < self._until:  # it is bound again, but gone again
                 core.timers.arm(self, self._until)
                 return
             self.end()
-            source = f"{context.flow.peer[0]}:{context.flow.peer[1]}"
-            core.out.append(RequestRefused(source, self._method, error.status, error.why))
-            context.end_unsent(error.status, now)
+            self._refuse(error, now)
             return
         self.end()
         core.out.append(RequestResumed(context.call_id, self._method, now - self._began_at))
-        context.relay(target, now)
+        self._relay(target, now)
+
+    def _relay(self, target: Target | None, now: float) -> None:
+        try:
+            self._context.relay(target, now)
+        except SipError as error:  # more edges to ask than its Max-Breadth allows
+            self._refuse(error, now)
+
+    def _refuse(self, error: SipError, now: float) -> None:
+        context = self._context
+        source = f"{context.flow.peer[0]}:{context.flow.peer[1]}"
+        context.core.out.append(RequestRefused(source, self._method, error.status, error.why))
+        context.end_unsent(error.status, now)
 
     def end(self) -> None:
         """Wait no more."""

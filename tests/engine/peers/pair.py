@@ -12,7 +12,7 @@ from tests.engine.registrar.registering import FORCED_EXPIRES_S
 from tests.engine.wire import Wire, reply, uri_of
 
 SECRET = "known to both edges"
-EDGES = (("10.0.0.1", 5060), ("10.0.0.2", 5060))
+EDGES = (("10.0.0.1", 5060), ("10.0.0.2", 5060), ("10.0.0.3", 5060))
 """Where they talk to each other."""
 
 
@@ -36,7 +36,7 @@ class Wired(World):
         self.between: list[Wire] = []  # what it sent to other edges
         peers = tuple(
             PeerConfig(name=f"edge{n}", interfaces=interfaces(n), interface="inside", by="inside")
-            for n in (1, 2)
+            for n in settings.pop("edges", (1, 2))
             if n != number
         )
         settings.setdefault("registrar", RegistrarConfig(secret=SECRET, flow_wait_s=0.0))

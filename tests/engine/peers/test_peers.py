@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.config import RegistrarConfig
-from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned
+from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned, RequestHeld, RequestRefused
 from tests.engine.harness import EDGE, Peer
 from tests.engine.peers.pair import SECRET, Pair, Wired, browser, registers
 from tests.engine.wire import Wire, message
@@ -59,6 +59,22 @@ def test_who_is_reached_nowhere_is_answered_430_and_asked_for_once(pair: Pair) -
     assert call.statuses[-1] == 430
     asked = [wire for wire in pair.one.between + pair.two.between if wire.is_request and wire.method == "INVITE"]
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(("line", "status"), [("Max-Breadth: 1", 440), ("", 100)])
+def test_who_was_waited_for_in_vain_is_asked_for_at_no_more_edges_than_the_request_may_go_to(
+    line: str, status: int
+) -> None:
+    edge = Wired(1, edges=(1, 2, 3), registrar=RegistrarConfig(secret=SECRET, flow_wait_s=3.0))
+    agent = browser(edge)
+    stored = registers(agent)
+    agent.closes()
+    call = edge.node("FS1").invite(stored, line)
+    assert len(edge.told(RequestHeld)) == 1
+    edge.advance(3.5)
+    assert call.statuses[-1] == status
+    asked = {wire.flow for wire in edge.between if wire.is_request and wire.method == "INVITE"}
+    assert (len(asked), len(edge.told(RequestRefused))) == ((0, 1) if line else (2, 0))
 
 
 def test_an_edge_gives_up_an_agent_that_another_one_reaches_though_its_connection_seems_to_stand(
