@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,6 +41,7 @@ class Branch(Timed):
         "_tags",
         "_timeout_at",
         "_unwanted",
+        "_void",
         "closed",
         "heard",
         "node",
@@ -67,6 +69,7 @@ class Branch(Timed):
         self._client: ClientTransaction | None = None
         self._leg: Leg | None = None  # whose media the request is about
         self._makes_leg = False
+        self._void: Callable[[int, float], None] | None = None  # tells a leg that stays of an end without response
         self._tags: tuple[bytes, ...] = ()  # of the dialogs that its 2xx have made
         self._offset = 0  # by how much the request was counted up (``engine.proxy.ends``)
         self._started_at = 0.0
@@ -86,6 +89,8 @@ class Branch(Timed):
         self, leg: Leg, request: Request, flow: Flow, branch: bytes, timeout_s: float | None, now: float
     ) -> None:
         """As ``start``, once the relay has seen what the request says of media."""
+        if not self._makes_leg:
+            self._void = leg.void(request)
         leg.request(request, partial(self._start_described, request, flow, branch, timeout_s), now)
 
     def _start_described(
@@ -105,6 +110,7 @@ class Branch(Timed):
         self.closed = True
         self.status = 487 if error is None else error.status
         self._leave_leg(now)
+        self._void_offer(self.status, now)
         self._context.on_refused(self, self.status, now)
 
     def start(self, request: Request, flow: Flow, branch: bytes, timeout_s: float | None, now: float) -> None:
@@ -140,6 +146,9 @@ class Branch(Timed):
                 self._context.core.pool.answered(self.node, now, now - self._started_at)
         leg = self._leg
         if leg is None or response.status == 100:
+            self._take(response, now)
+        elif self._void is None and not self._makes_leg:
+            leg.late(response)
             self._take(response, now)
         else:
             leg.count_down(response, self._offset)
@@ -250,6 +259,8 @@ class Branch(Timed):
             return
         self.closed = True
         self.status = status
+        if response is None:
+            self._void_offer(status, now)
         context = self._context
         node = self.node
         if node is not None and context.by_policy:
@@ -270,6 +281,12 @@ class Branch(Timed):
         """No further response will come, so that the leg ends, unless a dialog has it."""
         if self._makes_leg and self._leg is not None:
             self._leg.branch_over(now)
+
+    def _void_offer(self, status: int, now: float) -> None:
+        """We end the request, without a response that the relay sees: an offer in it is void (RFC 3261 §14.1)."""
+        void, self._void = self._void, None
+        if void is not None:
+            void(status, now)
 
     def release(self) -> None:
         """Give the channel back, unless a dialog took it over."""

@@ -14,7 +14,7 @@ from typing import Final
 
 from engine.boundary import Effect, Flow
 from engine.here import Here
-from engine.media.offer_answer import Carrier, Side
+from engine.media.offer_answer import OTHER, Carrier, Side
 from engine.media.profiles import Kind
 from engine.media.relay import JoinedMedia, Outcome, Passage, Peer, Relay, RelayedMedia
 from engine.media.sdp.body import SdpBody, find_sdp
@@ -68,12 +68,33 @@ class Leg:
 
     def request(self, request: Request, then: Passed, now: float) -> None:
         """A request is about to be sent on, in this very form."""
+        self._pass(request, *self._carries(request), then, now)
+
+    def _carries(self, request: Request) -> tuple[Carrier, bytes]:
+        """A request as the relay names it, and the callee's tag."""
         ours, theirs = request.from_.tag, request.to.tag
         from_caller = ours == self.caller_tag
         carrier = Carrier(
             "caller" if from_caller else "callee", request.method.decode("ascii"), request.cseq.number
         )
-        self._pass(request, carrier, theirs if from_caller else ours, then, now)
+        return carrier, theirs if from_caller else ours
+
+    def void(self, request: Request) -> Callable[[int, float], None]:
+        """What tells the relay, by status and time, that a request has ended without a response from its target.
+
+        It is named as it is now: later it may be counted up, or shed.
+        """
+        carrier, tag = self._carries(request)
+
+        def ended(status: int, now: float) -> None:
+            response = carrier._replace(sender=OTHER[carrier.sender], status=status)
+            self._pass(Response(status, b"", [], []), response, tag, lambda error, now: None, now)
+
+        return ended
+
+    def late(self, response: Response) -> None:
+        """A response to a request that the relay was told is over: what it describes is not for the asker."""
+        _write(response, None)
 
     def response(self, response: Response, then: Passed, now: float) -> None:
         """A response is about to be sent back, in this very form."""

@@ -16,7 +16,7 @@ from engine.media.rules import MediaInput
 from engine.notes import CallFailed, MediaRefused
 from engine.proxy.legs import Legs
 from engine.sip.errors import SipError
-from tests.engine.harness import INTERFACES, Exchange, World, node
+from tests.engine.harness import INTERFACES, Exchange, NodePeer, World, node
 from tests.engine.proxy.scripts import Serial
 
 OFFER, ANSWER, SECOND, THIRD = b"offer", b"answer", b"second offer", b"second answer"
@@ -305,6 +305,47 @@ def test_a_body_that_cannot_be_read_is_refused_without_the_relay() -> None:
     call = world.caller.invite("sip:9196@192.0.2.1", "Content-Type: multipart/mixed", body="--x")
     assert call.statuses == [100, 400]
     assert world.relay.calls[0].asked == []
+
+
+# --- requests that bring no response -----------------------------------------------------------------------------
+
+
+def in_a_call() -> tuple[MediaWorld, Exchange, NodePeer, Media]:
+    world = MediaWorld()
+    call = called(world)
+    chosen = call.establish()
+    (media,) = world.relay.calls
+    media.void.clear()
+    return world, call, chosen, media
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_an_offer_that_is_never_answered_is_void(method: str) -> None:
+    world, call, _, media = in_a_call()
+    world.caller.within(method, call.final, cseq=2, body=SECOND)
+    world.advance(40)
+    assert media.void == [f"callee: 408 to {method}"]
+
+
+def test_an_offer_to_a_node_that_is_gone_is_void_and_a_late_answer_is_not_shown() -> None:
+    _, call, chosen, media = in_a_call()
+    call.peer.within("INVITE", call.final, cseq=2, body=SECOND)
+    chosen.unreachable()
+    assert media.void == ["callee: 408 to INVITE"]
+    asked = len(media.asked)
+    chosen.answer(200, body=THIRD)
+    assert len(media.asked) == asked
+    assert not any(THIRD in wire.body for wire in call.peer.inbox)
+
+
+def test_an_offer_that_was_given_up_while_the_relay_was_asked_is_void() -> None:
+    world, call, chosen, media = in_a_call()
+    world.relay.at_once = False
+    invite = world.caller.within("INVITE", call.final, cseq=2, body=SECOND)
+    world.caller.sends(invite.data.replace(b"INVITE sip", b"CANCEL sip").replace(b"2 INVITE", b"2 CANCEL"))
+    world.relay_answers(b"<second offer>")
+    assert media.void == ["callee: 487 to INVITE"]
+    assert len(chosen.got("INVITE")) == 1
 
 
 # --- ends --------------------------------------------------------------------------------------------------------

@@ -225,3 +225,18 @@ def test_a_call_that_rings_is_moved_when_it_is_answered() -> None:
     world.advance(0.5)
     renewed(world, chosen)
     assert host_of(chosen.got("INVITE")[-1]) == "10.9.0.2"
+
+
+@pytest.mark.parametrize("method", ["UPDATE", "INVITE"])
+def test_an_offer_that_was_never_answered_stands_in_the_way_of_no_later_one(method: str) -> None:
+    world = RelayWorld()
+    call, chosen = established(world)
+    world.caller.within(method, call.final, cseq=2, body=BARESIP)
+    world.advance(40.0)
+    world.caller.within("INVITE", call.final, cseq=3, body=BARESIP)
+    passed = chosen.got("INVITE")[-1]
+    assert passed["cseq"] == "3 INVITE"
+    chosen.replies(passed, 200, body=NODE)
+    assert [wire.status for wire in world.caller.inbox if not wire.is_request and wire["cseq"] == "3 INVITE"][
+        -1:
+    ] == [200]
