@@ -127,6 +127,8 @@ class NgServers:
     def ping(self, server: NgServer, now: float) -> None:
         if server.ordered == "disabled":
             return
+        if self._servers.get(server.name) is not server and not server.calls:
+            return  # replaced, and nothing hangs on it any more
         jitter = self._config.jitter * (self._rng.random() - 0.5)
         self._timers.arm(server, now + self._config.ping_interval_s * (1.0 + jitter))
 
@@ -200,6 +202,8 @@ class NgServers:
         for wanted in config.servers:
             server = self._servers.get(wanted.name)
             if server is None or server.config.address != wanted.address:
+                if server is not None:
+                    server.ordered = "draining"  # watched while it has calls
                 server = self._servers[wanted.name] = NgServer(wanted, self)
                 self._timers.arm(server, now)
             server.config = wanted

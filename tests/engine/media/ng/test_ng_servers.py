@@ -125,6 +125,25 @@ def test_an_order_to_a_server_that_is_not_there_is_nobodys() -> None:
     assert not Bench().servers.instruct("three", "drain", 0.0)
 
 
+def test_a_server_that_has_moved_is_pinged_at_its_old_address_while_it_has_calls_there() -> None:
+    bench = started()
+    two = bench.servers.get("two")
+    assert two is not None
+    two.calls = 1
+    moved = replace(TWO, host="127.0.0.9")
+    bench.servers.replace(NgConfig(servers=(ONE, moved)), bench.now)
+
+    def pinged(until_s: float) -> set[str]:
+        bench.sent()
+        bench.run(until_s)
+        return {send.flow.peer[0] for send in bench.sent("ping")}
+
+    assert pinged(3.0) == {ONE.host, TWO.host, moved.host}
+    two.calls = 0
+    pinged(5.0)
+    assert pinged(10.0) == {ONE.host, moved.host}
+
+
 @pytest.mark.parametrize("calls", [0, 5])
 def test_new_settings_keep_what_stays_and_drain_what_goes(calls: int) -> None:
     bench = started()
