@@ -5,12 +5,6 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#ifndef SO_MEMINFO
-#define SO_MEMINFO 55
-#endif
-#define SK_MEMINFO_DROPS 8
-#define SK_MEMINFO_VARS 9
-
 bool read_address(PyObject *pair, address *into) {
     const char *host;
     int number;
@@ -67,20 +61,11 @@ bool read_payloads(PyObject *object, route *into) {
     return true;
 }
 
-PyObject *taken_counters(port *port) {
-    uint32_t info[SK_MEMINFO_VARS] = {0};
-    socklen_t size = sizeof info;
-    getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &size);
-    PyObject *trip = port->round_trip_ms < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(port->round_trip_ms);
-    PyObject *counters = Py_BuildValue(
-        "(KKLdNdKI)", (unsigned long long)port->packets, (unsigned long long)port->octets, (long long)port->lost,
-        port->jitter_s * 1000.0, trip, now_s() - port->heard_at, (unsigned long long)port->dropped,
-        (unsigned)(info[SK_MEMINFO_DROPS] - port->known_drops));
-    port->packets = port->octets = port->dropped = 0;
-    port->lost = 0;
-    port->round_trip_ms = -1.0;
-    port->known_drops = info[SK_MEMINFO_DROPS];
-    return counters;
+PyObject *counters_object(const counters *taken) {
+    PyObject *trip = taken->round_trip_ms < 0 ? Py_NewRef(Py_None) : PyFloat_FromDouble(taken->round_trip_ms);
+    return Py_BuildValue("(KKLdNdKI)", (unsigned long long)taken->packets, (unsigned long long)taken->octets,
+                         (long long)taken->lost, taken->jitter_ms, trip, taken->silent_s,
+                         (unsigned long long)taken->dropped, (unsigned)taken->overflowed);
 }
 
 PyObject *as_list(event *first) {

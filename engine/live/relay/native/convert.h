@@ -12,8 +12,7 @@ bool read_address(PyObject *pair, address *into);
 bool read_hop(PyObject *object, hop *into);
 bool read_payloads(PyObject *object, route *into);
 
-/* The port's counters since they were last taken. */
-PyObject *taken_counters(port *port);
+PyObject *counters_object(const counters *taken);
 
 /* Frees the events. */
 PyObject *as_list(event *first);

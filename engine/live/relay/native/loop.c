@@ -103,8 +103,11 @@ static bool read_port(table *table, port *from, batch *batch, double now) {
 static bool take_turn(table *table, const struct epoll_event *ready, int count, batch *batch, double now) {
     bool locked = false;
     for (int i = 0; i < count; i++) {
-        if (ready[i].data.u64 == 0)
+        if (ready[i].data.u64 == 0) {
+            if (locked)
+                pthread_mutex_unlock(&table->lock);
             return true;
+        }
         if (!locked) {
             pthread_mutex_lock(&table->lock);
             locked = true;

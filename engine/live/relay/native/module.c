@@ -9,6 +9,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SO_MEMINFO
+#define SO_MEMINFO 55
+#endif
+#define SK_MEMINFO_DROPS 8
+#define SK_MEMINFO_VARS 9
+
 typedef struct {
     PyObject_HEAD
     table table;
@@ -16,22 +22,44 @@ typedef struct {
 
 /* --- the table --- */
 
-static void enter(table *table) {
-    Py_BEGIN_ALLOW_THREADS
+/* Nobody waits for the interpreter while the table is locked: that would hold up the loop. So what is between `enter`
+ * and `leave` touches no Python. */
+static PyThreadState *enter(table *table) {
+    PyThreadState *mine = PyEval_SaveThread();
     lock_table(table);
-    Py_END_ALLOW_THREADS
+    return mine;
+}
+
+static void leave(table *table, PyThreadState *mine) {
+    unlock_table(table);
+    PyEval_RestoreThread(mine);
+}
+
+static counters take_counters(port *port) {
+    uint32_t info[SK_MEMINFO_VARS] = {0};
+    socklen_t size = sizeof info;
+    getsockopt(port->fd, SOL_SOCKET, SO_MEMINFO, info, &size);
+    counters taken = {
+        .packets = port->packets, .octets = port->octets, .dropped = port->dropped, .lost = port->lost,
+        .jitter_ms = port->jitter_s * 1000.0, .round_trip_ms = port->round_trip_ms,
+        .silent_s = now_s() - port->heard_at, .overflowed = info[SK_MEMINFO_DROPS] - port->known_drops};
+    port->packets = port->octets = port->dropped = 0;
+    port->lost = 0;
+    port->round_trip_ms = -1.0;
+    port->known_drops = info[SK_MEMINFO_DROPS];
+    return taken;
 }
 
 /* Take a port out of the table; whoever has it then owns it. */
 static port *pull(table *table, uint64_t number) {
-    enter(table);
+    PyThreadState *mine = enter(table);
     port *gone = find_port(table, number);
     if (gone) {
         uint32_t slot = number & 0xFFFFFF;
         table->slots[slot] = NULL;
         table->free_slots[table->free_count++] = slot;
     }
-    unlock_table(table);
+    leave(table, mine);
     return gone;
 }
 
@@ -70,16 +98,16 @@ static PyObject *forwarder_add(forwarder *self, PyObject *args) {
     new->fd = fd;
     new->heard_at = now_s();
     new->round_trip_ms = -1.0;
-    enter(table);
+    PyThreadState *mine = enter(table);
     if (!table->free_count && !grow(table)) {
-        unlock_table(table);
+        leave(table, mine);
         free(new);
         return PyErr_NoMemory();
     }
     uint32_t slot = table->free_slots[--table->free_count];
     new->number = ++table->generation << 24 | slot;
     table->slots[slot] = new;
-    unlock_table(table);
+    leave(table, mine);
     struct epoll_event wanted = {.events = EPOLLIN | EPOLLET, .data.u64 = new->number};
     if (epoll_ctl(table->epoll_fd, EPOLL_CTL_ADD, fd, &wanted) < 0) {
         PyErr_SetFromErrno(PyExc_OSError);
@@ -97,22 +125,24 @@ static PyObject *forwarder_remove(forwarder *self, PyObject *args) {
     port *gone = pull(table, number);
     if (!gone)
         return missing(number);
-    PyObject *counters = taken_counters(gone);
+    counters taken = take_counters(gone);
     close(gone->fd);
     free(gone->route);
     free(gone);
-    return counters;
+    return counters_object(&taken);
 }
 
 static PyObject *forwarder_counters(forwarder *self, PyObject *args) {
     unsigned long long number;
+    counters taken;
     if (!PyArg_ParseTuple(args, "K:counters", &number))
         return NULL;
-    enter(&self->table);
+    PyThreadState *mine = enter(&self->table);
     port *port = find_port(&self->table, number);
-    PyObject *counters = port ? taken_counters(port) : missing(number);
-    unlock_table(&self->table);
-    return counters;
+    if (port)
+        taken = take_counters(port);
+    leave(&self->table, mine);
+    return port ? counters_object(&taken) : missing(number);
 }
 
 static PyObject *forwarder_secure(forwarder *self, PyObject *args) {
@@ -124,7 +154,7 @@ static PyObject *forwarder_secure(forwarder *self, PyObject *args) {
         return NULL;
     if (peer != Py_None && !read_address(peer, &from))
         return NULL;
-    enter(&self->table);
+    PyThreadState *mine = enter(&self->table);
     port *port = find_port(&self->table, number);
     if (port) {
         port->locked = locked;
@@ -133,7 +163,7 @@ static PyObject *forwarder_secure(forwarder *self, PyObject *args) {
         reset_way(&port->receive, (void *)(uintptr_t)receive);
         reset_way(&port->send, (void *)(uintptr_t)send);
     }
-    unlock_table(&self->table);
+    leave(&self->table, mine);
     if (!port)
         return missing(number);
     Py_RETURN_NONE;
@@ -158,7 +188,7 @@ static PyObject *forwarder_route(forwarder *self, PyObject *args) {
     }
     new->sources = (unsigned)count;
     new->detour = detour;
-    enter(&self->table);
+    PyThreadState *mine = enter(&self->table);
     port *port = find_port(&self->table, number);
     if (port) {
         route *before = port->route;
@@ -167,7 +197,7 @@ static PyObject *forwarder_route(forwarder *self, PyObject *args) {
         port->route = new;
         new = before;
     }
-    unlock_table(&self->table);
+    leave(&self->table, mine);
     free(new);
     if (!port)
         return missing(number);
@@ -178,12 +208,12 @@ static PyObject *forwarder_unroute(forwarder *self, PyObject *args) {
     unsigned long long number;
     if (!PyArg_ParseTuple(args, "K:unroute", &number))
         return NULL;
-    enter(&self->table);
+    PyThreadState *mine = enter(&self->table);
     port *port = find_port(&self->table, number);
     route *before = port ? port->route : NULL;
     if (port)
         port->route = NULL;
-    unlock_table(&self->table);
+    leave(&self->table, mine);
     free(before);
     if (!port)
         return missing(number);
@@ -203,21 +233,21 @@ static PyObject *forwarder_send(forwarder *self, PyObject *args) {
     if (length > MOST_BYTES)
         Py_RETURN_FALSE;
     memcpy(copy, data, (size_t)length);
-    enter(&self->table);
+    PyThreadState *mine = enter(&self->table);
     port *out = find_port(&self->table, number);
     bool sent = out && send_packet(&self->table, out, &to, copy, (int)length, (enum kind)kind, now_s());
     self->table.forwarded += sent && kind != PLAIN;
-    unlock_table(&self->table);
+    leave(&self->table, mine);
     return PyBool_FromLong(sent);
 }
 
 static PyObject *forwarder_totals(forwarder *self, PyObject *Py_UNUSED(args)) {
     table *table = &self->table;
-    enter(table);
-    PyObject *totals = Py_BuildValue("(KKKKKK)", table->received, table->forwarded, table->dropped, table->shed,
-                                     table->unsent, table->unqueued);
-    unlock_table(table);
-    return totals;
+    PyThreadState *mine = enter(table);
+    unsigned long long received = table->received, forwarded = table->forwarded, dropped = table->dropped;
+    unsigned long long shed = table->shed, unsent = table->unsent, unqueued = table->unqueued;
+    leave(table, mine);
+    return Py_BuildValue("(KKKKKK)", received, forwarded, dropped, shed, unsent, unqueued);
 }
 
 /* --- queues --- */

@@ -81,6 +81,14 @@ typedef struct {
     struct { uint32_t name; double at; } report[REPORTS_KEPT];
 } port;
 
+/* What was measured at a port since it was last asked. */
+typedef struct {
+    uint64_t packets, octets, dropped;
+    int64_t lost;
+    double jitter_ms, round_trip_ms, silent_s;
+    uint32_t overflowed;
+} counters;
+
 typedef struct event {
     struct event *next;
     uint64_t port;
