@@ -289,4 +289,4 @@ def test_whatever_an_rtpengine_says_ends_each_question_once(replies: list[Any], 
     call.release()
     world.run(20.0)
     assert len(world.relay) == 0
-    assert len(world.relay.client) <= 1  # a ping
+    assert len(world.relay.client) <= 2  # pings: the next one may be due before one is given up
