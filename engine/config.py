@@ -37,7 +37,7 @@ class TimersConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeConfig:
-    """OPTIONS probes of the nodes."""
+    """How the nodes are probed, by OPTIONS."""
 
     mode: Literal["always", "disabled_only", "never"] = "always"  # OpenSIPS' probe modes 2, 1, 0
     interval_s: float = 5.0
