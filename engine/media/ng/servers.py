@@ -191,7 +191,8 @@ class NgServers:
         if server is None:
             return False
         before = server.state
-        server.ordered = {"drain": "draining", "disable": "disabled"}.get(order, "")  # type: ignore[assignment]
+        ordered: dict[str, Literal["draining", "disabled"]] = {"drain": "draining", "disable": "disabled"}
+        server.ordered = ordered.get(order, "")
         self._timers.arm(server, NEVER if server.ordered == "disabled" else now)
         if server.state != before:
             self._tell(server, before, server.state, "by order")
