@@ -20,6 +20,7 @@ HOT = [
     "engine/dialogs.py",
     *glob("engine/records/[a-z]*.py"),
     "engine/edge.py",
+    "engine/notices.py",
     "engine/peers.py",
     "engine/here.py",
     "engine/nat.py",

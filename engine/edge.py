@@ -141,7 +141,9 @@ class Edge:
         registrar.tell(self._keep_alive)
         if config.peers:
             core = self._core
-            core.peers = Peers(config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng)
+            core.peers = Peers(
+                config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng, wall_offset_s
+            )
             registrar.targets.peers = core.peers
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out, self._prober.soon)
         self._overloaded = False

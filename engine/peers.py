@@ -17,6 +17,7 @@ from engine.here import Here
 from engine.nodes import Node, Pool, state
 from engine.nodes.probes import Prober
 from engine.notes import PeerLost, PeerReturned
+from engine.notices import Notices
 from engine.proxy.routes import Routed, take_routes
 from engine.registrar.tokens import FlowToken, Tokens, digest_of, is_token
 from engine.sip.errors import SipError
@@ -26,9 +27,6 @@ from engine.sip.transactions import TransactionLayer
 from engine.sip.transactions.transaction import UNATTENDED
 from engine.sip.uri import parse_uri
 from engine.timers import TimerQueue
-
-MOVED = b"siptwin-flow"
-"""The event package of the notice that an agent is reached elsewhere from now on."""
 
 _ANY_ANSWER = 700  # an edge that drains says 503, and still reaches its agents
 
@@ -45,6 +43,7 @@ class Peers:
         timers: TimerQueue,
         out: list[Effect],
         rng: random.Random,
+        wall_offset_s: float,
     ) -> None:
         self._here = here
         self._most = config.limits.bindings
@@ -52,9 +51,10 @@ class Peers:
         self._tokens = tokens
         self._layer = layer
         self._out = out
-        self._rng = rng
         self._theirs = {peer.name: Here(peer.interfaces, ()) for peer in config.peers}
         self._faces = {peer.name: peer.interface for peer in config.peers}  # their interfaces towards us
+        names = frozenset(self._theirs)
+        self._notices = Notices(config.name, names, tokens, wall_offset_s, self._most, rng)
         untold: list[Effect] = []  # a pool speaks of nodes
 
         def changed(node: Node, _now: float) -> None:
@@ -88,11 +88,6 @@ class Peers:
         if node is not None:
             self._pool.unreachable(node, now, reason)
 
-    def at(self, flow: Flow) -> str:
-        """The name of the edge that talks from here; "" for anybody else."""
-        node = self._pool.at(flow.peer)
-        return "" if node is None else node.name
-
     # --- who reaches whom
 
     def took(self, key: bytes, name: str) -> None:
@@ -115,12 +110,10 @@ class Peers:
 
     def route(self, key: bytes, call_id: bytes, flow: Flow) -> bytes:
         """The Route line by which another edge sends a request on to an agent that it reaches."""
-        return b"Route: <" + self._uri(self.at(flow), key, call_id) + b";lr>"
-
-    def _uri(self, name: str, key: bytes, call_id: bytes) -> bytes:
-        """Another edge's URI, with a token for an agent that is good in one call."""
+        node = self._pool.at(flow.peer)
+        assert node is not None  # the flow is one of ``ways``
         user = self._tokens.seal(FlowToken(key, call=digest_of(call_id), between_edges=True))
-        return self._theirs[name].uri(self._faces[name], user)
+        return b"Route: <" + self._theirs[node.name].uri(self._faces[node.name], user) + b";lr>"
 
     # --- requests in dialogs that were set up through them
 
@@ -166,45 +159,22 @@ class Peers:
         self._where.pop(key, None)
         for node in self._pool:
             if node.state != state.DOWN:
-                self._layer.send(self._notice(node, key), node.flow, UNATTENDED, now)
+                name = node.name
+                notice = self._notices.write(
+                    key, self._theirs[name], self._faces[name], self._here, node.flow.interface, now
+                )
+                self._layer.send(notice, node.flow, UNATTENDED, now)
 
-    def _notice(self, node: Node, key: bytes) -> Request:
-        name = node.flow.interface
-        here = self._here.address(name)
-        token = self._rng.getrandbits(64)
-        call_id = b"moved-%016x" % token
-        return Request.build(
-            b"NOTIFY",
-            self._uri(node.name, key, call_id),
-            self._here.via(name, b"z9hG4bKm%016x" % token) + b";rport",
-            b"Max-Forwards: 1",
-            b"From: <sip:edge@%b>;tag=%08x" % (here, token & 0xFFFFFFFF),
-            b"To: <sip:edge@%b>" % here,
-            b"Call-ID: " + call_id,
-            b"CSeq: 1 NOTIFY",
-            b"Event: " + MOVED,
-            b"Subscription-State: active",
-            b"Contact: <sip:edge@%b>" % here,
-        )
-
-    def moved(self, request: Request, flow: Flow) -> tuple[bytes, str] | None:
-        """The key of an agent, and the edge that reaches it from now on; None where this is no such notice.
+    def moved(self, request: Request) -> tuple[bytes, str] | None:
+        """The key of an agent, and the edge that reaches it from now on; None where this is no notice of that.
 
         Raises
         ------
         SipError
             403 where the notice is not another edge's.
         """
-        if request.method != b"NOTIFY" or request.get("event") != MOVED:
-            return None
-        user = parse_uri(request.uri).user
-        if not is_token(user):
-            raise SipError("notice without a token", 403)
-        token = self._tokens.open(user or b"")
-        name = self.at(flow)
-        if not name or not token.between_edges or token.call != digest_of(request.call_id):
-            raise SipError("notice that is not another edge's", 403)
-        return token.key, name
+        notice = self._notices.read(request)
+        return None if notice is None else (notice.key, notice.edge)
 
 
 def _node(peer: PeerConfig) -> NodeConfig:

@@ -28,6 +28,8 @@ _HEAD = Struct("!B8s8s")  # form, key, digest of the Call-ID
 _FLOW = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
 _FORM = 1
 _FORM_BETWEEN_EDGES = 2
+_FORM_NOTICE = 3
+_NOTICE = Struct("!B8s8sd")  # form, key, digest of the Call-ID, when; then who says so
 _ANY_CALL = bytes(DIGEST_BYTES)
 
 
@@ -45,6 +47,15 @@ class FlowToken(NamedTuple):
     contact: bytes = b""
     call: bytes = b""
     between_edges: bool = False
+
+
+class Notice(NamedTuple):
+    """That an agent is reached at ``edge`` from now on, said ``at`` that time of the wall clock."""
+
+    key: bytes
+    edge: str
+    at: float
+    call: bytes
 
 
 class Tokens:
@@ -69,7 +80,7 @@ class Tokens:
             contact = token.contact if len(token.contact) <= MOST_CONTACT_BYTES else b""
             plain += _FLOW.pack(port, self._incarnation if flow.stream else 0, flow.stream)
             plain += b"\0".join((flow.interface.encode(), host.encode(), contact))
-        return PREFIX + urlsafe_b64encode(self._cipher.encrypt(plain, None)).rstrip(b"=")
+        return self._encrypt(plain)
 
     def open(self, text: bytes) -> FlowToken:
         """Read a token.
@@ -93,6 +104,28 @@ class Tokens:
         if stream and incarnation != self._incarnation:
             return FlowToken(key, None, contact, call, between)
         return FlowToken(key, Flow(interface.decode(), (host.decode(), port), stream), contact, call, between)
+
+    def seal_notice(self, notice: Notice) -> bytes:
+        """The text of a notice. It leads nowhere: ``open`` refuses it."""
+        plain = _NOTICE.pack(_FORM_NOTICE, notice.key, notice.call, notice.at) + notice.edge.encode()
+        return self._encrypt(plain)
+
+    def open_notice(self, text: bytes) -> Notice:
+        """Read a notice.
+
+        Raises
+        ------
+        SipError
+            403 where no edge with our secret made it.
+        """
+        plain = self._decrypt(text[len(PREFIX) :])
+        if plain[0] != _FORM_NOTICE:
+            raise SipError("flow token that is no notice", 403)
+        _, key, call, at = _NOTICE.unpack_from(plain)
+        return Notice(key, plain[_NOTICE.size :].decode(), at, call)
+
+    def _encrypt(self, plain: bytes) -> bytes:
+        return PREFIX + urlsafe_b64encode(self._cipher.encrypt(plain, None)).rstrip(b"=")
 
     def _decrypt(self, text: bytes) -> bytes:
         try:

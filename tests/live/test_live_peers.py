@@ -5,15 +5,19 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
 from live_machines import World, in_loop, interface, receive, started, udp_peer, until
 from websocket_peers import agent
 
-from engine.boundary import Flow, Interface
+from engine.boundary import Flow, Interface, TlsFiles, Transport
 from engine.config import EdgeConfig, NodeConfig, PeerConfig, ProbeConfig, RegistrarConfig
 from engine.edge import Edge, EdgeSettings
-from engine.notes import ContactUnbound, PeerLost
+from engine.notes import ContactUnbound, PeerLost, RequestRefused
 from engine.policies import load_policy
+from lab.certificates import make_certificate
 from tests.engine.wire import Wire, message, param, reply, uri_of
 
 # Loopback addresses of this process alone, for edges must know each other's ports before they are bound.
@@ -21,9 +25,12 @@ HOSTS = [f"127.76.{os.getpid() // 120 % 250}.{os.getpid() % 120 * 2 + n}" for n 
 INSIDE = [Interface(name="in", transport="udp", host=host, port=5060) for host in HOSTS]
 
 
-async def edge(number: int, node: tuple[str, int]) -> World:
-    """edge1 or edge2, which know each other and one node."""
+async def edge(number: int, node: tuple[str, int], transport: Transport, tls: TlsFiles) -> World:
+    """edge1 or edge2, which know one node, and each other by a transport."""
     other = 1 - number
+    secure = tls if transport == "tls" else None
+    between = [Interface(name="between", transport=transport, host=host, port=5070, tls=secure) for host in HOSTS]
+    theirs = (INSIDE[other], replace(between[other], tls=None))
 
     def machine(interfaces: Mapping[str, Interface]) -> Edge:
         config = EdgeConfig(
@@ -32,11 +39,11 @@ async def edge(number: int, node: tuple[str, int]) -> World:
             nodes=(NodeConfig(name="FS1", host=node[0], port=node[1], interface="in"),),
             probe=ProbeConfig(mode="disabled_only", interval_s=0.1, timeout_s=0.1),
             registrar=RegistrarConfig(secret="known to both edges"),
-            peers=(PeerConfig(name=f"edge{other + 1}", interfaces=(INSIDE[other],), interface="in", by="in"),),
+            peers=(PeerConfig(name=f"edge{other + 1}", interfaces=theirs, interface="between", by="between"),),
         )
         return Edge(EdgeSettings(config, load_policy(config.policy)), random.SystemRandom())
 
-    return await started(machine, INSIDE[number], interface("ws"))
+    return await started(machine, INSIDE[number], between[number], interface("ws"))
 
 
 def register(cseq: int) -> str:
@@ -53,7 +60,12 @@ def register(cseq: int) -> str:
     ).decode()
 
 
-def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed() -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed(
+    transport: Transport, tmp_path: Path
+) -> None:
+    tls = make_certificate(tmp_path, HOSTS).tls
+
     async def scenario() -> None:
         with udp_peer() as node:
 
@@ -66,7 +78,7 @@ def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed(
                 node.sendto(reply(asked, 200, f"Contact: <{stored}>;expires=180", tag="n"), (at, 5060))
                 return stored
 
-            one, two = await edge(0, node.getsockname()), await edge(1, node.getsockname())
+            one, two = [await edge(n, node.getsockname(), transport, tls) for n in (0, 1)]
             async with agent(one) as before:
                 await before.send_str(register(1))
                 stored = await accepts(HOSTS[0])
@@ -107,6 +119,8 @@ def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed(
                     )
                     await after.send_str(bye.decode())
                     assert (await heard()).method == "BYE"
+            assert not one.of(RequestRefused)
+            assert not two.of(RequestRefused)
             one.host.kill()
             await until(lambda: two.of(PeerLost))
             await two.host.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned, RecordsRestored
+from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned, RecordsRestored, RequestRefused
 from sim.agents.notes import CallEnded, CallTaken, Registered, RegistrationLost
 from sim.run import Run, simulate
 from topologies import load, parse
@@ -30,17 +30,25 @@ def test_the_loss_of_an_edge_costs_its_agents_a_registration(seed: int) -> None:
     assert restored[0].bindings == 15  # its own phones, and who has moved to edge2
 
 
-APART = b"""
+APART = """
 edges:
   edge1:
-    interfaces: {web: {transport: ws, host: 127.0.0.1, port: 8080}, inside: {host: 127.0.0.2}}
+    interfaces:
+      web: {transport: ws, host: 127.0.0.1, port: 8080}
+      inside: {host: 127.0.0.2}
+      between: {transport: TRANSPORT, host: 127.0.0.2, port: 5070}
     registrar: &registrar {secret: known to both of the edges, shared: false}
     peers: [edges]
+    peer_interface: between
     nodes: [FS1]
   edge2:
-    interfaces: {web: {transport: ws, host: 127.0.0.3, port: 8080}, inside: {host: 127.0.0.4}}
+    interfaces:
+      web: {transport: ws, host: 127.0.0.3, port: 8080}
+      inside: {host: 127.0.0.4}
+      between: {transport: TRANSPORT, host: 127.0.0.4, port: 5070}
     registrar: *registrar
     peers: [edges]
+    peer_interface: between
     nodes: [FS2]
 nodes:
   FS1: {host: 127.0.1.1, interface: inside, resources: pstn=9, model: {database: null}}
@@ -59,9 +67,12 @@ scenarios:
 """
 
 
-def test_a_node_that_knows_the_old_edge_alone_reaches_the_agent() -> None:
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_a_node_that_knows_the_old_edge_alone_reaches_the_agent(transport: str) -> None:
     """Each edge has a node of its own, so that the first one's still has the Contact of before the move."""
-    run = simulate(parse(APART), record="all")
+    run = simulate(parse(APART.replace("TRANSPORT", transport).encode()), record="all")
+    assert run.violations == []
+    assert not [each for each in run.notes if isinstance(each.note, RequestRefused)]
     (taken,) = [
         (message.from_place, message.to_place)
         for message in run.messages

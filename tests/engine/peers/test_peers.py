@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
+from engine.boundary import Interface
 from engine.config import RegistrarConfig
+from engine.here import Here
 from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned, RequestHeld, RequestRefused
+from engine.notices import Notices
+from engine.registrar.tokens import Tokens
+from engine.sip.errors import SipError
 from tests.engine.harness import EDGE, Peer
 from tests.engine.peers.pair import SECRET, Pair, Wired, browser, registers
 from tests.engine.wire import Wire, message
@@ -184,19 +191,81 @@ def test_a_token_between_edges_is_good_in_its_call_alone(pair: Pair) -> None:
     assert thief.statuses() == [403]
 
 
-def test_a_notice_is_believed_of_an_edge_alone(pair: Pair) -> None:
-    agent, _ = moves(pair)
-    notice = next(wire for wire in pair.two.between if wire.is_request and wire.method == "NOTIFY")
-    again = notice.data.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx")
-    stranger = pair.one.peer("203.0.113.66")
-    stranger.sends(again)
-    assert stranger.statuses() == [403]
+def noticed(pair: Pair) -> tuple[Peer, bytes]:
+    """An agent moves to edge2 while edge1 is deaf; what edge1 would have been told."""
+    before = browser(pair.one)
+    registers(before)
+    pair.one.deaf = True
+    registers(browser(pair.two), cseq=2)
+    pair.one.deaf = False
+    return before, next(w for w in pair.two.between if w.is_request and w.method == "NOTIFY").data
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "interface"),
+    [("10.0.0.2", 5060, "inside"), ("10.0.0.2", 41_234, "inside"), ("::1", 1, "wss")],
+)
+def test_a_notice_is_believed_by_its_token_wherever_it_comes_from(
+    pair: Pair, host: str, port: int, interface: str
+) -> None:
+    """An edge that connects has any port, and behind a NAT any address."""
+    _, notice = noticed(pair)
+    edge = pair.one.peer(host, port, interface)
+    edge.sends(notice)
+    assert edge.statuses() == [200]
+    assert [note.why for note in pair.one.told(ContactUnbound)] == ["reached by edge2"]
+
+
+def test_a_notice_without_a_token_of_its_own_is_refused(pair: Pair) -> None:
+    _, stored = moves(pair)
+    pair.one.node("FS1").invite(stored)
+    _, notice = noticed(Pair(registrar=RegistrarConfig(secret="known to two others", flow_wait_s=0.0)))
+    route = next(wire for wire in pair.one.between if wire.is_request and wire.method == "INVITE")["route"]
+    token = route.partition("sip:")[2].partition("@")[0]
+    ours = next(wire for wire in pair.two.between if wire.is_request and wire.method == "NOTIFY")
+    edge = pair.two.peer("10.0.0.1", 5060, "inside")
+    edge.sends(notice)
+    edge.sends(ours.data.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx"))  # its own, brought back
+    user = ours.uri.partition("sip:")[2].partition("@")[0]
+    edge.sends(ours.data.replace(user.encode(), token.encode()).replace(b"z9hG4bK", b"z9hG4bKy"))
+    edge.sends(ours.data.replace(user.encode(), b"edge").replace(b"z9hG4bK", b"z9hG4bKz"))
+    assert edge.statuses() == [403, 403, 403, 403]
+
+
+def test_a_notice_that_was_overheard_is_not_believed_again(pair: Pair) -> None:
+    before, notice = noticed(pair)
     edge = pair.one.peer("10.0.0.2", 5060, "inside")
-    edge.sends(again.replace(b"Call-ID: moved-", b"Call-ID: other-").replace(b"z9hG4bKx", b"z9hG4bKy"))
+    edge.sends(notice)
+    registers(browser(pair.one, 3), cseq=3)
+    stranger = pair.one.peer("203.0.113.66")
+    stranger.sends(notice.replace(b"branch=z9hG4bK", b"branch=z9hG4bKx"))
+    stranger.sends(notice.replace(b"Call-ID: moved-", b"Call-ID: other-").replace(b"z9hG4bK", b"z9hG4bKy"))
+    assert stranger.statuses() == [403, 403]
+    assert len(pair.one.told(ContactUnbound)) == 1
+    assert before.world is pair.one
+
+
+def test_one_that_was_never_heard_is_believed_for_a_while_only(pair: Pair) -> None:
+    """Else it would be good for the next life of this agent here."""
+    _, old = noticed(pair)
+    pair.advance(100)
+    registers(browser(pair.two, 7), "<sip:z@c.invalid;transport=ws>", cseq=9)
+    edge = pair.one.peer("203.0.113.66")
+    edge.sends(old)
     assert edge.statuses() == [403]
-    edge.sends(again.replace(b"z9hG4bKx", b"z9hG4bKz"))
-    assert edge.statuses() == [403, 200]
-    assert agent.world is pair.two
+
+
+def test_no_more_is_remembered_of_notices_than_bindings_may_stand() -> None:
+    rng, tokens = random.Random(1), Tokens(b"known to both", 1)
+    here = Here((Interface(name="in", transport="tcp", host="10.0.0.2", port=5060),), ())
+    one, two = (Notices(f"edge{n}", frozenset({"edge1", "edge2"}), tokens, 0.0, 10, rng) for n in (1, 2))
+    notices = [two.write(b"%08d" % number, here, "in", here, "in", number / 1000) for number in range(1000)]
+    for notice in notices:
+        assert one.read(notice)
+    assert len(one) == 10
+    for notice in notices:
+        with pytest.raises(SipError, match="older than what it has said since"):
+            one.read(notice)
 
 
 def test_an_edge_that_drains_is_asked_all_the_same() -> None:
