@@ -24,6 +24,7 @@ from engine.proxy.ends import Ends
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
 from engine.timers import Timed, TimerQueue
+from engine.ua.dialog import Dialog
 
 DialogKey = tuple[bytes, bytes]
 """Call-ID and the callee's tag, as in ``engine.dialogs``."""
@@ -292,6 +293,12 @@ class Legs(Timed):
             leg.ends.pop(tag, None)
             if was_last:
                 self.release(leg, now)
+
+    def spoken(self, key: DialogKey, side: Side) -> Dialog | None:
+        """The dialog with a side, as requests of our own have left it; None where there can be none."""
+        leg = self._by_dialog.get(key)
+        ends = None if leg is None else leg.ends.get(key[1])
+        return None if ends is None else ends[side].dialog
 
     def join(self, one: DialogKey, one_side: Side, other: DialogKey, other_side: Side, now: float) -> JoinedMedia:
         """Let a side of one dialog and one of another hear each other, without what was between them.

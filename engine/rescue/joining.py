@@ -7,10 +7,15 @@ from typing import Protocol
 from engine.media.offer_answer import Side
 from engine.media.relay import JoinedMedia
 from engine.rescue.node_side import DialogKey
+from engine.ua.dialog import Dialog
 
 
 class Joiner(Protocol):
     """The media of all dialogs (``engine.proxy.legs``)."""
+
+    def spoken(self, key: DialogKey, side: Side) -> Dialog | None:
+        """The dialog with a side, as requests of our own have left it; None where there can be none."""
+        ...
 
     def join(self, one: DialogKey, one_side: Side, other: DialogKey, other_side: Side, now: float) -> JoinedMedia:
         """Let a side of one dialog and one of another hear each other, without what was between them.

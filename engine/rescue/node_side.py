@@ -175,6 +175,12 @@ class NodeSide:
                 self.dialog.refresh_target(response)
             self.agree_interval(response, not from_node, now)
 
+    def went_on(self, dialog: Dialog) -> None:
+        """The edge has spoken to the agent in the node's name, as when its relay moved the call: the agent counts
+        on from there, and may have told another Contact in its answer."""
+        self.dialog.local_number = max(self.dialog.local_number, dialog.local_number)
+        self.dialog.remote_target = dialog.remote_target
+
     def _node_moved(self, message: Message) -> None:
         try:
             self.contact = contact_uri(message)

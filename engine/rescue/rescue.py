@@ -97,6 +97,10 @@ class Rescue:
     def node_lost(self, node: str, now: float) -> None:
         """Take over what stands through this node."""
         left = dict.fromkeys(self._sides.at(node))
+        for side in left:
+            dialog = self._media.spoken(side.key, side.agent)
+            if dialog is not None:
+                side.went_on(dialog)
         while left:
             side = next(iter(left))
             del left[side]

@@ -115,15 +115,18 @@ class NgRelay(Timed):
         media.home = server.name
         if media.stands and before != server.name:
             self.out.append(MediaMoved(media.call_id, before, server.name))
-        server.calls += 1
+        self.servers.took(server)
         self._calls.setdefault(server, {})[media] = None
 
     def leave(self, media: NgMedia) -> None:
         """A call is at no server."""
         server, media.server = media.server, None
         if server is not None:
-            server.calls -= 1
-            self._calls[server].pop(media, None)
+            calls = self._calls[server]
+            calls.pop(media, None)
+            if not calls:
+                del self._calls[server]
+            self.servers.lost(server)
 
     def closed(self, media: NgMedia) -> None:
         """A call is over."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Container, Iterator
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from engine.boundary import NEVER, Effect
 from engine.media.ng.bencode import Told
@@ -20,7 +20,10 @@ from engine.nodes import state
 from engine.notes import RelayStateChanged
 from engine.timers import Timed, TimerQueue
 
-_PING = {"command": "ping"}
+REMOVED: Final = "removed"
+"""The last state of a server that new settings don't have, told when its last call has ended."""
+
+_PING: Final = {"command": "ping"}
 
 
 class RelaySnapshot(NamedTuple):
@@ -82,6 +85,7 @@ class NgServers:
         self._on_down = on_down
         self._on_life = on_life
         self._servers = {server.name: NgServer(server, self) for server in config.servers}
+        self._leaving: dict[NgServer, None] = {}  # no longer of the settings: they stay until their last call ends
 
     def __iter__(self) -> Iterator[NgServer]:
         return iter(self._servers.values())
@@ -99,7 +103,7 @@ class NgServers:
             RelaySnapshot(
                 each.name, "{}:{}".format(*each.config.address), each.state, each.config.weight, each.calls
             )
-            for each in self
+            for each in (*self, *self._leaving)
         ]
 
     # --- choosing
@@ -112,6 +116,16 @@ class NgServers:
             if found:
                 return min(found, key=lambda each: (each.calls + 1) / each.config.weight)
         return None
+
+    def took(self, server: NgServer) -> None:
+        """A call is there from now on."""
+        server.calls += 1
+
+    def lost(self, server: NgServer) -> None:
+        """A call is there no more."""
+        server.calls -= 1
+        if not server.calls and server in self._leaving:
+            self._remove(server)
 
     def order(self, server: NgServer, content: Told, then: Then, now: float) -> None:
         """Have a server do something; what becomes of it tells of its health."""
@@ -127,8 +141,8 @@ class NgServers:
     def ping(self, server: NgServer, now: float) -> None:
         if server.ordered == "disabled":
             return
-        if self._servers.get(server.name) is not server and not server.calls:
-            return  # replaced, and nothing hangs on it any more
+        if self._servers.get(server.name) is not server and server not in self._leaving:
+            return  # removed, and nothing hangs on it any more
         jitter = self._config.jitter * (self._rng.random() - 0.5)
         self._timers.arm(server, now + self._config.ping_interval_s * (1.0 + jitter))
 
@@ -199,19 +213,43 @@ class NgServers:
         return True
 
     def replace(self, config: NgConfig, now: float) -> None:
-        """Other servers, by new settings. One that stays keeps its state and calls, one that goes is drained."""
-        for wanted in config.servers:
-            server = self._servers.get(wanted.name)
-            if server is None or server.config.address != wanted.address:
-                if server is not None:
-                    server.ordered = "draining"  # watched while it has calls
-                server = self._servers[wanted.name] = NgServer(wanted, self)
-                self._timers.arm(server, now)
-            server.config = wanted
+        """Other servers, by new settings. One that stays keeps its state and calls; one that goes, or has moved to
+        another address, is drained, and gone when its last call has ended."""
         self._config = self._client.config = config
-        names = {wanted.name for wanted in config.servers}
-        for name in [each for each in self._servers if each not in names]:
-            if self._servers[name].calls:
-                self._servers[name].ordered = "draining"
-            else:
-                self._timers.arm(self._servers.pop(name), NEVER)
+        wanted = {each.name: each for each in config.servers}
+        for name, server in list(self._servers.items()):
+            if name not in wanted or wanted[name].address != server.config.address:
+                del self._servers[name]
+                self._leave(server)
+        for name, each in wanted.items():
+            found = self._servers.get(name) or self._returning(each)
+            if found is None:
+                found = NgServer(each, self)
+                self._timers.arm(found, now)
+            found.config = each
+            self._servers[name] = found
+        self._servers = {name: self._servers[name] for name in wanted}
+
+    def _leave(self, server: NgServer) -> None:
+        before, server.ordered = server.state, "draining"
+        self._leaving[server] = None
+        if not server.calls:
+            self._remove(server)
+        elif server.state != before:
+            self._tell(server, before, server.state, "no longer in the settings")
+
+    def _returning(self, wanted: NgServerConfig) -> NgServer | None:
+        """The server of these settings, if it was about to leave."""
+        for server in self._leaving:
+            if server.name == wanted.name and server.config.address == wanted.address:
+                del self._leaving[server]
+                before, server.ordered = server.state, "" if wanted.enabled else "disabled"
+                if server.state != before:
+                    self._tell(server, before, server.state, "in the settings again")
+                return server
+        return None
+
+    def _remove(self, server: NgServer) -> None:
+        del self._leaving[server]
+        self._timers.arm(server, NEVER)
+        self._tell(server, server.state, REMOVED, "no longer in the settings")

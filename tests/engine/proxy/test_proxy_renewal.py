@@ -2,55 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import pytest
 
-from engine.boundary import Address, Datagram, Effect, Send, Unreachable
-from engine.config import MediaInterface, RelayConfig
-from engine.media.ng.settings import NgConfig, NgServerConfig
 from engine.notes import MediaMoved, MediaNotMoved, RelayStateChanged
-from tests.engine.harness import Exchange, NodePeer, World
-from tests.engine.media.ng.relaying import Modelled
+from tests.engine.harness import Exchange, NodePeer
+from tests.engine.media.ng.relay_world import RelayWorld
 from tests.engine.media.relay import read
 from tests.engine.media.test_media_edge import NODE
 from tests.engine.media.written import BARESIP
 from tests.engine.wire import Wire
-
-
-class RelayWorld(World):
-    """One edge with two modelled rtpengines."""
-
-    def __init__(self) -> None:
-        self.servers = {server.address: server for server in (Modelled(1), Modelled(2))}
-        self.dead: set[Address] = set()
-        config = RelayConfig(
-            interfaces=(
-                MediaInterface(name="outside", host="", serves=("outside",)),
-                MediaInterface(name="inside", host="", serves=("inside",)),
-            ),
-            rtpengine=NgConfig(
-                servers=tuple(
-                    NgServerConfig(name=f"rtp{number}", host=host, port=port)
-                    for number, (host, port) in enumerate(self.servers, start=1)
-                )
-            ),
-        )
-        super().__init__(relay=config)
-
-    def _do(self, effects: Sequence[Effect]) -> None:
-        for effect in effects:
-            if not isinstance(effect, Send) or not effect.flow.interface.startswith("relays:"):
-                super()._do([effect])
-            elif effect.flow.peer in self.dead:
-                self._do(self.edge.receive(Unreachable(effect.flow, "port unreachable"), self.now))
-            else:
-                for data in self.servers[effect.flow.peer](effect.data, self.now):
-                    self._do(self.edge.receive(Datagram(effect.flow, data), self.now))
-
-    def kill(self, number: int) -> None:
-        self.dead.add(list(self.servers)[number - 1])
-        self.advance(1.0)
 
 
 def established(world: RelayWorld) -> tuple[Exchange, NodePeer]:

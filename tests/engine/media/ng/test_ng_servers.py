@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.media.ng.servers import REMOVED
 from engine.media.ng.settings import NgConfig, NgServerConfig
 from engine.nodes import state
 from engine.notes import RelayStateChanged
@@ -139,8 +140,8 @@ def test_a_server_that_has_moved_is_pinged_at_its_old_address_while_it_has_calls
         return {send.flow.peer[0] for send in bench.sent("ping")}
 
     assert pinged(3.0) == {ONE.host, TWO.host, moved.host}
-    two.calls = 0
-    pinged(5.0)
+    bench.servers.lost(two)
+    pinged(5.0)  # one is under way
     assert pinged(10.0) == {ONE.host, moved.host}
 
 
@@ -152,5 +153,41 @@ def test_new_settings_keep_what_stays_and_drain_what_goes(calls: int) -> None:
     two.calls = calls
     three = NgServerConfig(name="three", host="127.0.0.3")
     bench.servers.replace(NgConfig(servers=(replace(ONE, weight=2), three)), 0.0)
-    assert [snapshot.name for snapshot in bench.servers.snapshot()] == ["one", *(["two"] * bool(calls)), "three"]
+    assert [snapshot.name for snapshot in bench.servers.snapshot()] == ["one", "three", *(["two"] * bool(calls))]
     assert set(taken(bench, 30)) == {"one", "three"}
+
+
+def test_one_that_goes_is_seen_to_drain_and_is_gone_with_its_last_call() -> None:
+    bench = started()
+    two = bench.servers.get("two")
+    assert two is not None
+    two.calls = 2
+    bench.servers.replace(NgConfig(servers=(ONE,)), 0.0)
+    shown = {each.name: (each.state, each.calls) for each in bench.servers.snapshot()}
+    assert shown == {"one": (state.ACTIVE, 0), "two": ("draining", 2)}
+    assert not bench.servers.instruct("two", "resume", 0.0)  # it would take calls that the settings don't give it
+    bench.servers.lost(two)
+    assert len(bench.servers.snapshot()) == 2
+    bench.servers.lost(two)
+    assert [each.name for each in bench.servers.snapshot()] == ["one"]
+    changes = [(note.before, note.after) for note in bench.notes() if isinstance(note, RelayStateChanged)]
+    assert changes == [(state.ACTIVE, "draining"), ("draining", REMOVED)]
+    bench.sent()
+    bench.run(5.0)
+    assert {send.flow.peer[0] for send in bench.sent("ping")} == {ONE.host}
+
+
+def test_one_that_comes_back_into_the_settings_goes_on_with_its_calls() -> None:
+    bench = started()
+    two = bench.servers.get("two")
+    assert two is not None
+    two.calls = 1
+    bench.servers.replace(NgConfig(servers=(ONE,)), 0.0)
+    bench.servers.replace(NgConfig(servers=(ONE, replace(TWO, weight=3))), 1.0)
+    assert bench.servers.get("two") is two
+    assert [(each.name, each.state, each.calls) for each in bench.servers.snapshot()][1] == (
+        "two",
+        state.ACTIVE,
+        1,
+    )
+    assert taken(bench, 30)["two"] > 15
