@@ -16,6 +16,7 @@ from engine.boundary import Flow, Interface
 from engine.config import ApiConfig, EdgeConfig, EventsConfig, HealthConfig, NodeConfig, ProbeConfig
 from engine.edge import Edge, EdgeSettings
 from engine.live.api import ApiClient, ApiServer
+from engine.live.api.door import DoorSettings
 from engine.live.api.service import Service
 from engine.live.source import Fixed
 from engine.live.tally import CallBook, Counters
@@ -99,7 +100,9 @@ class Deployed:
 
 
 @asynccontextmanager
-async def deployed(tmp_path: Path, *, phone: bool = False) -> AsyncIterator[Deployed]:
+async def deployed(
+    tmp_path: Path, *, phone: bool = False, door: DoorSettings | None = None
+) -> AsyncIterator[Deployed]:
     """Everything is up and knows each other."""
 
     def freeswitch(interfaces: Mapping[str, Interface]) -> FreeSwitch:
@@ -144,7 +147,7 @@ async def deployed(tmp_path: Path, *, phone: bool = False) -> AsyncIterator[Depl
     asked = settings((interface(), interface(name="in")))
     world = await started(edge, *asked.host_interfaces, notes=(notes := Told(counters, book)))
     changes = NoChanges()
-    server = ApiServer(Service(world.host, changes, Fixed(), counters, book))
+    server = ApiServer(Service(world.host, changes, Fixed(), counters, book), door)
     control = tmp_path / "s" / "c.sock"
     phones = None
     try:

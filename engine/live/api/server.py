@@ -7,6 +7,7 @@ import hmac
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.config import ApiConfig, HealthConfig
 from engine.live.api import models
+from engine.live.api.door import Door, DoorSettings
 from engine.live.api.openapi import document
 from engine.live.api.routes import OPERATIONS, Asked, Operation
 from engine.live.api.service import ApiError, Service
@@ -22,8 +24,6 @@ from engine.live.control import bind_control
 from engine.live.errors import LiveError, endpoint, reason_of
 
 BODY_BYTES_MAX = 64 * 1024
-CONNECTIONS_MAX = 64  # per listener
-_STOP_S = 1.0
 
 _Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -31,8 +31,9 @@ _Handle: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class ApiServer:
     """All listeners of one edge's API and health."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, settings: DoorSettings | None = None) -> None:
         self.service = service
+        self._settings = settings or DoorSettings()
         self.addresses: dict[str, tuple[str, int]] = {}  # where TCP listeners really are: api, health
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
@@ -51,17 +52,17 @@ class ApiServer:
         """
         loop = asyncio.get_running_loop()
         if control is not None:
-            protocols = await self._protocols(make_app(self.service, None))
-            self._servers.append(await loop.create_unix_server(protocols, sock=bind_control(control)))
+            door = await self._door(partial(make_app, self.service, None))
+            self._servers.append(await loop.create_unix_server(door, sock=bind_control(control)))
             self._control = control
         if api is not None:
             if not api.token:
                 raise LiveError("the API has no token - give token_env or token_file")
-            await self._listen("api", make_app(self.service, api.token), api.host, api.port)
+            await self._listen("api", partial(make_app, self.service, api.token), api.host, api.port)
         if health is not None and health.http_port is not None:
             only = tuple(operation for operation in OPERATIONS if operation.open)
-            app = make_app(self.service, None, only)
-            await self._listen("health", app, health.host, health.http_port, strangers=True)
+            make = partial(make_app, self.service, None, operations=only)
+            await self._listen("health", make, health.host, health.http_port)
         if health is not None and health.tcp_port is not None:
             self._beacon = await _opened(
                 asyncio.start_server(_accept, health.host, health.tcp_port), health.host, health.tcp_port
@@ -88,46 +89,17 @@ class ApiServer:
         self._servers.clear()
         self._runners.clear()
 
-    async def _listen(
-        self, name: str, app: web.Application, host: str, port: int, *, strangers: bool = False
-    ) -> None:
-        protocols = await self._protocols(app, strangers=strangers)
+    async def _listen(self, name: str, make: Callable[[Door], web.Application], host: str, port: int) -> None:
+        door = await self._door(make)
         loop = asyncio.get_running_loop()
-        server = await _opened(loop.create_server(protocols, host, port), host, port)
+        server = await _opened(loop.create_server(door, host, port), host, port)
         self._servers.append(server)
         self.addresses[name] = server.sockets[0].getsockname()[:2]
 
-    async def _protocols(
-        self, app: web.Application, *, strangers: bool = False
-    ) -> Callable[[], asyncio.BaseProtocol]:
-        """Makes the protocol of each connection, at most so many at a time.
-
-        One too many is refused; where ``strangers`` may come, who holds connections must not keep others out: the
-        oldest gives way.
-        """
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_STOP_S, handle_signals=False)
-        self._runners.append(runner)
-        await runner.setup()
-        server = runner.server
-        assert server is not None
-
-        def protocol() -> asyncio.BaseProtocol:
-            standing = server.connections
-            if len(standing) < CONNECTIONS_MAX:
-                return server()
-            if not strangers:
-                return _Refused()
-            standing[0].force_close()
-            return server()
-
-        return protocol
-
-
-class _Refused(asyncio.Protocol):
-    """One connection too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
+    async def _door(self, make: Callable[[Door], web.Application]) -> Door:
+        door = Door(self._settings)
+        self._runners.append(await door.open(make(door)))
+        return door
 
 
 async def _opened(opening: Awaitable[Any], host: str, port: int) -> Any:
@@ -144,15 +116,15 @@ async def _accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 def make_app(
-    service: Service, token: str | None, operations: tuple[Operation, ...] = OPERATIONS
+    service: Service, token: str | None, door: Door, operations: tuple[Operation, ...] = OPERATIONS
 ) -> web.Application:
     """The application; ``token`` None asks for none."""
     app = web.Application(client_max_size=BODY_BYTES_MAX, middlewares=[_errors])
     for operation in operations:
         guarded = None if operation.open else token
-        app.router.add_route(operation.method, operation.path, _handler(service, operation, guarded))
+        app.router.add_route(operation.method, operation.path, _handler(service, operation, guarded, door))
     if operations is OPERATIONS:
-        app.router.add_get("/openapi.json", _guard(_openapi, token))
+        app.router.add_get("/openapi.json", _guard(_openapi, token, door))
     return app
 
 
@@ -160,12 +132,12 @@ async def _openapi(_request: web.Request) -> web.StreamResponse:
     return web.json_response(document())
 
 
-def _handler(service: Service, operation: Operation, token: str | None) -> _Handle:
+def _handler(service: Service, operation: Operation, token: str | None, door: Door) -> _Handle:
     adapter = TypeAdapter(operation.answer) if operation.answer is not None else None
 
     async def handle(request: web.Request) -> web.StreamResponse:
         query = _query(operation, request)
-        body = await _body(operation, request)
+        body = await _body(operation, request, door.settings.body_s)
         answer = await operation.handler(service, Asked(_parts(operation, request), query, body, request))
         if isinstance(answer, web.StreamResponse):
             return answer
@@ -175,12 +147,20 @@ def _handler(service: Service, operation: Operation, token: str | None) -> _Hand
         data = adapter.dump_json(adapter.validate_python(answer, from_attributes=True))
         return web.Response(body=data, status=operation.status, content_type="application/json")
 
-    return _guard(handle, token, in_query=operation.token_in_query)
+    return _guard(handle, token, door, in_query=operation.token_in_query)
 
 
-def _guard(handle: _Handle, token: str | None, *, in_query: bool = False) -> _Handle:
+def _guard(handle: _Handle, token: str | None, door: Door, *, in_query: bool = False) -> _Handle:
+    async def busily(request: web.Request) -> web.StreamResponse:
+        protocol = request.protocol
+        door.busy.add(protocol)
+        try:
+            return await handle(request)
+        finally:
+            door.busy.discard(protocol)
+
     if token is None:
-        return handle
+        return busily
     expected = token.encode()
 
     async def guarded(request: web.Request) -> web.StreamResponse:
@@ -191,7 +171,7 @@ def _guard(handle: _Handle, token: str | None, *, in_query: bool = False) -> _Ha
             answer = _error(401, "the token is missing or wrong - send Authorization: Bearer TOKEN")
             answer.headers["WWW-Authenticate"] = 'Bearer realm="siptwin"'
             return answer
-        return await handle(request)
+        return await busily(request)
 
     return guarded
 
@@ -215,12 +195,16 @@ def _query(operation: Operation, request: web.Request) -> Any:
     return _checked(lambda: operation.query and operation.query.model_validate_strings(given))
 
 
-async def _body(operation: Operation, request: web.Request) -> Any:
+async def _body(operation: Operation, request: web.Request, within_s: float) -> Any:
     if operation.body is None:
         return None
     if request.content_type != "application/json":
         raise ApiError(415, "the body is to be application/json")
-    data = await request.read()
+    try:
+        async with asyncio.timeout(within_s):
+            data = await request.read()
+    except TimeoutError:
+        raise ApiError(408, f"the body did not come within {within_s:g} s") from None
     return _checked(lambda: operation.body and operation.body.model_validate_json(data))
 
 
