@@ -149,7 +149,7 @@ class RelayedSide:
     lost: int
     jitter_ms: float
     round_trip_ms: float | None
-    mos: float
+    mos: float | None
     dropped: int
 
 

@@ -106,7 +106,7 @@ class _Ended:
     def heard(self, note: MediaEnded) -> bool:
         """The figures of one side; whether they are the second ones."""
         mos = note.mos if note.packets else None
-        loss = max(note.lost, 0) / (note.packets + max(note.lost, 0)) if note.packets else None
+        loss = None if mos is None else max(note.lost, 0) / (note.packets + max(note.lost, 0))
         if note.side == "caller":
             self.record = replace(self.record, caller_mos=mos, caller_loss=loss)
         else:

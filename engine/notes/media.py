@@ -110,9 +110,10 @@ class OneWayAudio(Note):
 
 @dataclass(frozen=True, slots=True)
 class MediaEnded(Note):
-    """What came from one side of a call, from its first answer to its end. ``mos`` is how the other could hear it.
+    """What came from one side of a call, from its first answer to its end.
 
-    ``dropped`` came from others than that side, or could not be believed to be its own.
+    ``mos`` is how the other could hear it. Of rtpengines it is None where that one has sent no RTCP, for what was
+    lost is not known then. ``dropped`` came from others than that side, or could not be believed to be its own.
     """
 
     call_id: str
@@ -124,7 +125,7 @@ class MediaEnded(Note):
     lost: int
     jitter_ms: float
     round_trip_ms: float | None
-    mos: float
+    mos: float | None
     dropped: int
 
 

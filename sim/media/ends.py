@@ -150,7 +150,7 @@ class RelayPort:
         self._octets += train.left * PACKET_BYTES
         self._last_at = max(self._last_at, train.arrival_s + (train.count - 1) * PACKET_S)
         self._jitter_ms = train.jitter_ms
-        self._round_trip_ms = 2000.0 * train.delay_s if not train.hops else self._round_trip_ms
+        self._round_trip_ms = 2000.0 * train.part_s
 
     def drop(self, packets: int) -> None:
         """Packets of others came, or such as can't be understood."""

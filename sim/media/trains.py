@@ -87,10 +87,16 @@ class Train:
     delay_s: float = 0.0
     jitter_ms: float = 0.0
     hops: int = 0
+    came_s: float = 0.0  # how much of the delay is of earlier parts of the way
 
     @property
     def speaker(self) -> str:
         return self.stream.end.talking.agent
+
+    @property
+    def part_s(self) -> float:
+        """How long the last part of the way took."""
+        return self.delay_s - self.came_s
 
     @property
     def arrival_s(self) -> float:
@@ -111,6 +117,7 @@ class Train:
             self.delay_s,
             self.jitter_ms,
             self.hops + 1,
+            self.delay_s,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,16 @@ def test_the_record_of_a_relayed_call_tells_how_it_sounded() -> None:
     assert records == [record(caller_mos=4.2, caller_loss=0.02)]
     told.close()
     assert len(records) == 1
+
+
+def test_where_nobody_said_how_it_was_heard_the_record_makes_nothing_up() -> None:
+    """As of an rtpengine between sides that send no RTCP."""
+    told, records = relaying_book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    for side in ("caller", "callee"):
+        told(replace(media_ended(side), mos=None), 0.0)
+    assert records == [record()]
 
 
 def test_a_relay_that_says_nothing_keeps_no_record_back_for_long() -> None:

@@ -68,9 +68,9 @@ def answer(name: CallName, offerer: str, answerer: str, sdp: bytes, shape: Strea
     return content | _transport(shape.told, shape.teller)
 
 
-def delete(name: CallName) -> dict[str, Told]:
-    """The end of a call; its ports are free at once."""
-    return name.to("delete") | {"delete-delay": 0}
+def delete(name: CallName, tag: str = "") -> dict[str, Told]:
+    """The end of a call; its ports are free at once. rtpengine tells statistics to who names one of its tags."""
+    return name.to("delete") | {"delete-delay": 0} | ({"from-tag": tag} if tag else {})
 
 
 def query(name: CallName) -> dict[str, Told]:

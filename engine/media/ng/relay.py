@@ -22,6 +22,7 @@ from engine.media.ng.client import NgClient, Outcome, Silence
 from engine.media.ng.commands import CallName
 from engine.media.ng.servers import NgServer, NgServers
 from engine.media.ng.settings import NgConfig
+from engine.media.ng.statistics import Statistics
 from engine.media.ng.wire import NgMessage
 from engine.media.offer_answer import Carrier, Side
 from engine.media.relay import JoinedMedia, Passage, Peer, RelayedMedia, Then
@@ -110,13 +111,26 @@ class NgRelay(Timed):
         before, left = media.home, media.server
         self.leave(media)
         if left is not None:
-            self.servers.order(left, commands.delete(media.call.name), lambda *_: None, now)
+            self.forget(media, left, _nothing, now)
         media.server = server
         media.home = server.name
         if media.stands and before != server.name:
             self.out.append(MediaMoved(media.call_id, before, server.name))
         self.servers.took(server)
         self._calls.setdefault(server, {})[media] = None
+
+    def forget(self, media: NgMedia, server: NgServer, then: Callable[[float], None], now: float) -> None:
+        """Have a server forget a call, and take what it measured in it."""
+        name = media.call.name
+
+        def told(outcome: Outcome, now: float) -> None:
+            if isinstance(outcome, NgMessage):
+                if media.stands and outcome.text(b"warning"):  # no answer has reached it: it knows no such tag
+                    self.servers.order(server, commands.delete(name), lambda *_: None, now)
+                media.statistics.add(name, outcome.content)
+            then(now)
+
+        self.servers.order(server, commands.delete(name, name.caller if media.stands else ""), told, now)
 
     def leave(self, media: NgMedia) -> None:
         """A call is at no server."""
@@ -197,10 +211,16 @@ class NgMedia:
         self.server: NgServer | None = None
         self.home = ""  # the server's name, also when it is gone
         self.lost = False  # its rtpengine has died or forgotten it, and no offer has moved it yet
-        self.stands = False  # an answer was sent on, so that there are media
+        self.stands_since = NEVER  # when an answer was sent on first, so that there are media
+        self.statistics = Statistics()
         self._busy = False
         self._waiting: deque[Callable[[float], None]] = deque()
         self._over = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether there are media."""
+        return self.stands_since < NEVER
 
     # --- RelayedMedia
 
@@ -262,8 +282,15 @@ class NgMedia:
     def _close(self, now: float) -> None:
         relay, server = self._relay, self.server
         relay.closed(self)
-        if server is not None:
-            relay.servers.order(server, commands.delete(self.call.name), lambda *_: None, now)
+        if server is None:
+            self._tell_end(now, now)
+        else:
+            relay.forget(self, server, partial(self._tell_end, now), now)
+
+    def _tell_end(self, ended_at: float, now: float) -> None:
+        """Tell what came from each side, as far as rtpengines have said."""
+        if self.stands:
+            self._relay.out += self.statistics.told(self.call_id, ended_at - self.stands_since)
 
 
 class _Asking:
@@ -343,7 +370,7 @@ class _Asking:
             self._fail(SipError(error.why, 500), now)
             return
         if not question.is_offer:
-            media.stands = True
+            media.stands_since = min(media.stands_since, now)
             media.lost = False
             if self._replayed:
                 self._relay.renew_soon(media, now)
@@ -354,6 +381,10 @@ class _Asking:
         self._media.call.refused(self._carrier, self._tag)
         self._then(error, now)
         self._media.free(now)
+
+
+def _nothing(now: float) -> None:
+    pass
 
 
 def is_unknown(outcome: Outcome) -> bool:

@@ -18,6 +18,7 @@ from engine.media.sdp.errors import SdpError
 from engine.media.settings import MediaSettings, Party
 from engine.media.targets import Targets
 from sim.agents.rtpengine.config import RtpengineInterface
+from sim.agents.rtpengine.statistics import Counted
 
 # By what m= line says and whether ICE is spoken, the profile that a side is offered.
 _PROFILES: Final[Mapping[tuple[bytes, bool], str]] = {
@@ -66,6 +67,12 @@ class ModelledCall:
         kind = self._ask_for(order)
         caller, callee = places.party("softphone", sender), places.party(kind, receiver)
         self._call = RelayedCall(call_id, caller, callee, settings, random)
+        self._tags = {self._offerer}
+        self.counted = Counted()
+
+    def knows(self, tag: bytes) -> bool:
+        """Whether a side of this name has spoken; ``delete`` names one, or none."""
+        return not tag or tag in self._tags
 
     @property
     def relayed(self) -> RelayedCall:
@@ -80,6 +87,7 @@ class ModelledCall:
         self._number += 1
         self._answered = False
         self._open = "caller" if text(order, b"from-tag") == self._offerer else "callee"
+        self._tags.add(text(order, b"from-tag"))
         self._ask_for(order)
         return self._described(Carrier(self._open, "INVITE", self._number), text(order, b"sdp"), now)
 
@@ -92,12 +100,13 @@ class ModelledCall:
         self._profiles |= {"browser": profile, "softphone": profile, "node": profile}
         return kind
 
-    def answer(self, sdp: bytes, now: float) -> tuple[bytes, list[MediaEffect]]:
+    def answer(self, order: Mapping[bytes, Value], now: float) -> tuple[bytes, list[MediaEffect]]:
         """An answer to the open offer; another may follow, and then holds, as the one of a fork."""
         if self._open is None:
             raise SdpError("Unknown from-tag")
         self._answered = True
-        return self._described(Carrier(OTHER[self._open], "INVITE", self._number, 183), sdp, now)
+        self._tags.add(text(order, b"to-tag"))
+        return self._described(Carrier(OTHER[self._open], "INVITE", self._number, 183), text(order, b"sdp"), now)
 
     def _described(self, carrier: Carrier, sdp: bytes, now: float) -> tuple[bytes, list[MediaEffect]]:
         rewritten = self._call.described(carrier, "", sdp, now)

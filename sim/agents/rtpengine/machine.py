@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from random import Random
+from typing import Final, NamedTuple
 
 from engine.boundary import NEVER, Datagram, Effect, Flow, Input, Send, StreamClosed, StreamData
 from engine.media.ng.bencode import BencodeError, Told, Value
 from engine.media.ng.wire import NgMessage, NgStream, read_message, write_message
 from engine.media.ports import PortsExhaustedError
-from engine.media.rules import BindPorts, MediaEffect, MediaPacket, ReleasePorts
+from engine.media.rules import BindPorts, MediaEffect, MediaPacket, MediaStats, Port, ReleasePorts
 from engine.media.sdp.attributes import Fingerprint
 from engine.sip.errors import SipError
 from sim.agents.rtpengine.call import ModelledCall, Places, text
@@ -17,6 +18,17 @@ from sim.agents.rtpengine.config import RtpengineConfig
 
 _STREAM_BYTES = 65_535
 _UNKNOWN: Told = {"result": "error", "error-reason": "Unknown call-id"}
+_LAST_WORD_S: Final = 0.2  # for which the end of a call waits for what its ports have counted
+
+
+class _Farewell(NamedTuple):
+    """The answer to a ``delete``, once the ports have said how much came."""
+
+    flow: Flow
+    cookie: bytes
+    call: ModelledCall | None  # whose figures are told
+    ports: set[Port]
+    due: float
 
 
 class Rtpengine:
@@ -29,6 +41,7 @@ class Rtpengine:
         self._fingerprint = config.fingerprint or Fingerprint(b"sha-256", random.randbytes(32))
         self._calls: dict[bytes, ModelledCall] = {}
         self._owners: dict[tuple[str, int], ModelledCall] = {}  # by interface and even port
+        self._farewells: list[_Farewell] = []  # oldest first
         self._cookies: dict[bytes, tuple[float, bytes]] = {}  # oldest first
         self._streams: dict[Flow, NgStream] = {}
         self._out: list[Effect] = []
@@ -54,16 +67,21 @@ class Rtpengine:
             call = self._owners.get((event.port.interface, event.port.number & ~1))
             if call is not None:
                 self._emit(call, call.relayed.packet(event, now)[0])
+        elif isinstance(event, MediaStats):
+            self._measured(event, now)
         return self._drain_out()
 
     def tick(self, now: float) -> Sequence[Effect]:
         for call in self._calls.values():
             if call.relayed.deadline() <= now:
                 self._emit(call, call.relayed.tick(now))
+        for farewell in [each for each in self._farewells if each.due <= now]:
+            self._say(farewell, now)
         return self._drain_out()
 
     def deadline(self) -> float:
-        return min((call.relayed.deadline() for call in self._calls.values()), default=NEVER)
+        latches = min((call.relayed.deadline() for call in self._calls.values()), default=NEVER)
+        return min(latches, self._farewells[0].due) if self._farewells else latches
 
     def _drain_out(self) -> Sequence[Effect]:
         effects = self._out.copy()
@@ -84,10 +102,18 @@ class Rtpengine:
         while cookies and next(iter(cookies.values()))[0] <= now:
             del cookies[next(iter(cookies))]
         known = cookies.get(message.cookie)
-        if known is None:
-            reply = write_message(message.cookie, self._carried_out(message.content, now))
-            known = cookies[message.cookie] = (now + self._config.cookies_s, reply)
-        self._out.append(Send(flow, known[1]))
+        if known is not None:
+            self._out.append(Send(flow, known[1]))
+        elif all(each.cookie != message.cookie for each in self._farewells):
+            if text(message.content, b"command") == b"delete":
+                self._delete(flow, message, now)
+            else:
+                self._answer(flow, message.cookie, self._carried_out(message.content, now), now)
+
+    def _answer(self, flow: Flow, cookie: bytes, content: Told, now: float) -> None:
+        reply = write_message(cookie, content)
+        self._cookies[cookie] = (now + self._config.cookies_s, reply)
+        self._out.append(Send(flow, reply))
 
     def _carried_out(self, order: Mapping[bytes, Value], now: float) -> Told:
         command = text(order, b"command")
@@ -96,21 +122,19 @@ class Rtpengine:
         if command == b"list":
             return {"result": "ok", "calls": tuple(self._calls)}
         call_id = text(order, b"call-id")
-        if command not in (b"offer", b"answer", b"delete", b"query"):
+        if command not in (b"offer", b"answer", b"query"):
             return _error("Unrecognized command" if command else 'Dictionary contains no key "command"')
         if not call_id:
             return _error("No call-id in message")
         if command == b"offer":
             return self._offer(call_id, order, now)
         call = self._calls.get(call_id)
-        if command == b"delete":
-            return self._delete(call_id, call, now)
         if call is None:
             return _UNKNOWN
         if command == b"query":
-            return {"result": "ok", "tags": {}, "totals": {}}
+            return {"result": "ok"} | call.counted.told()
         try:
-            body, effects = call.answer(text(order, b"sdp"), now)
+            body, effects = call.answer(order, now)
         except SipError as error:
             return _error(error.why)
         self._emit(call, effects)
@@ -136,13 +160,44 @@ class Rtpengine:
         self._emit(call, effects)
         return {"sdp": body, "result": "ok"}
 
-    def _delete(self, call_id: bytes, call: ModelledCall | None, now: float) -> Told:
-        """The real one says ok to what it doesn't know, too, with a warning."""
-        if call is None:
-            return {"result": "ok", "warning": "Call-ID not found or tags didn't match"}
-        del self._calls[call_id]
-        self._emit(call, call.relayed.release(now))
-        return {"result": "ok", "totals": {}}
+    def _delete(self, flow: Flow, message: NgMessage, now: float) -> None:
+        """The real one says ok to what it doesn't know, too, with a warning; and tells what it has counted to who
+        names a tag."""
+        order = message.content
+        call_id = text(order, b"call-id")
+        call, tag = self._calls.get(call_id), text(order, b"from-tag")
+        if not call_id:
+            self._answer(flow, message.cookie, _error("No call-id in message"), now)
+        elif call is None or not call.knows(tag):
+            warning = "Call-ID not found or tags didn't match"
+            self._answer(flow, message.cookie, {"result": "ok", "warning": warning}, now)
+        else:
+            del self._calls[call_id]
+            effects = call.relayed.release(now)
+            self._emit(call, effects)
+            ports = {effect.port for effect in effects if isinstance(effect, ReleasePorts)} if tag else set()
+            farewell = _Farewell(flow, message.cookie, call if tag else None, ports, now + _LAST_WORD_S)
+            self._farewells.append(farewell)
+            if not ports:
+                self._say(farewell, now)
+
+    def _measured(self, stats: MediaStats, now: float) -> None:
+        """A port says what came; at the end of a call its last word is waited for."""
+        owner = self._owners.get(stats.port)
+        if owner is not None:
+            owner.counted.measured(stats)
+        for farewell in self._farewells:
+            if stats.port in farewell.ports and farewell.call is not None:
+                farewell.call.counted.measured(stats)
+                farewell.ports.discard(stats.port)
+                if not farewell.ports:
+                    self._say(farewell, now)
+                return
+
+    def _say(self, farewell: _Farewell, now: float) -> None:
+        self._farewells.remove(farewell)
+        told = {} if farewell.call is None else farewell.call.counted.told()
+        self._answer(farewell.flow, farewell.cookie, {"result": "ok"} | told, now)
 
     def _emit(self, call: ModelledCall, effects: Sequence[MediaEffect]) -> None:
         for effect in effects:
@@ -150,6 +205,7 @@ class Rtpengine:
                 self._owners[effect.port] = call
             elif isinstance(effect, ReleasePorts):
                 self._owners.pop(effect.port, None)
+        call.counted.look(call.relayed)
         self._out += effects
 
     @property

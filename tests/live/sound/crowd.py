@@ -12,6 +12,7 @@ from engine.boundary import Address
 from tests.live.sound.descriptions import address_of
 
 _EVERY_S = 0.2
+_STAMPS = 35  # SO_TIMESTAMPNS of Linux
 
 
 class Beacon:
@@ -19,18 +20,23 @@ class Beacon:
 
     def __init__(self, number: int, host: str, port: int) -> None:
         self.remote: Address | None = None
-        self.back_at = 0.0  # when it last came back
+        self.back_at = 0.0  # when it last came back, by the kernel's word and wall clock
+        self.longest_gap_s = 0.0
         self._payload = b"call %6d" % number * 14
         self._loop = asyncio.get_running_loop()
         self._socket = _bound(host, port)
+        self._socket.setsockopt(socket.SOL_SOCKET, _STAMPS, 1)
         self._loop.add_reader(self._socket, self._receive)
         self._sending = self._loop.create_task(self._send())
 
     def _receive(self) -> None:
         with suppress(OSError):
             while True:
-                if self._socket.recv(2_048)[12:] == self._payload:
-                    self.back_at = self._loop.time()
+                data, stamps, *_ = self._socket.recvmsg(2_048, 64)
+                if data[12:] == self._payload and stamps:
+                    before, self.back_at = self.back_at, _seconds(stamps[0][2])
+                    if before:
+                        self.longest_gap_s = max(self.longest_gap_s, self.back_at - before)
 
     async def _send(self) -> None:
         number = 0
@@ -67,8 +73,12 @@ class Beacons:
         if call_id in self.calls:
             self.calls[call_id].remote = address_of(body)
 
+    def longest_gap_s(self) -> float:
+        """Of all calls, between two packets that came back: as they arrived, not as they were read."""
+        return max(beacon.longest_gap_s for beacon in self.calls.values())
+
     def back_since(self, when: float) -> int:
-        """How many calls have had their beacon back since then."""
+        """How many calls have had their beacon back since then, by the wall clock."""
         return sum(beacon.back_at > when for beacon in self.calls.values())
 
     def close(self) -> None:
@@ -112,3 +122,9 @@ def _bound(host: str, port: int) -> socket.socket:
     bound.bind((host, port))
     bound.setblocking(False)
     return bound
+
+
+def _seconds(stamp: bytes) -> float:
+    """A timespec of the kernel."""
+    seconds, nanoseconds = struct.unpack("@ll", stamp)
+    return float(seconds + nanoseconds / 1e9)

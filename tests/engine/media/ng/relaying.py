@@ -11,12 +11,14 @@ from typing import Protocol
 from engine.boundary import Address, Datagram, Effect, Flow, Interface, Note, Send
 from engine.config import MediaInterface, RelayConfig
 from engine.media.ng import commands
+from engine.media.ng.bencode import Told
 from engine.media.ng.relay import NgMedia, NgRelay
 from engine.media.ng.settings import NgConfig, NgServerConfig
 from engine.media.ng.wire import write_message
 from engine.media.offer_answer import Carrier
 from engine.media.profiles import Kind
 from engine.media.relay import Outcome, Passage, Peer
+from engine.media.rules import MediaStats, Port, ReleasePorts
 from engine.media.settings import MediaSettings
 from engine.media.targets import Targets
 from engine.sip.errors import SipError
@@ -28,6 +30,7 @@ from tests.live.peers import rtpengine as real
 
 SETTINGS = MediaSettings(targets=Targets(loopback=True))
 PLACES = (("outside", "agents"), ("inside", "nodes"))  # rtpengine's interfaces, and the edge's that each serves
+NOTHING = MediaStats(Port("", 0), 0, 0, 0, 0.0, None, 0.0, 0)
 _seeds = count()
 
 
@@ -61,9 +64,14 @@ class Modelled:
         """Another process, which knows no call."""
         self.machine = Rtpengine(self._config, Random(7))
         self.media: list[Effect] = []
+        self.counted: dict[str, MediaStats] = {}  # what comes to a port of an interface, until it is closed
 
     def __call__(self, data: bytes, now: float) -> list[bytes]:
-        effects = self.machine.receive(Datagram(Flow("ng", ("10.0.1.1", 4_000)), data), now)
+        effects = list(self.machine.receive(Datagram(Flow("ng", ("10.0.1.1", 4_000)), data), now))
+        for effect in effects.copy():
+            if isinstance(effect, ReleasePorts):
+                stats = self.counted.pop(effect.port.interface, NOTHING)._replace(port=effect.port)
+                effects += self.machine.receive(stats, now)
         self.media += [effect for effect in effects if not isinstance(effect, Send)]
         return [effect.data for effect in effects if isinstance(effect, Send)]
 
@@ -80,6 +88,11 @@ class Real:
     def __call__(self, data: bytes, now: float) -> list[bytes]:
         self._socket.send(data)
         return [self._socket.recv(65_535)]
+
+    def ask(self, content: Told) -> bytes:
+        """The answer to an order of the test's own."""
+        (answer,) = self(write_message(b"%032x" % next(_seeds), content), 0.0)
+        return answer
 
     def close(self) -> None:
         self._socket.close()
