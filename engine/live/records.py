@@ -180,7 +180,7 @@ class _Worker:
             batch = [self._waiting[index] for index in range(min(len(self._waiting), _BATCH))]
             try:
                 self._sink.write(batch)
-            except (OSError, SQLAlchemyError):
+            except (OSError, LiveError, SQLAlchemyError):
                 if self._closing.is_set():
                     self._lost += len(self._waiting)
                     self._waiting.clear()

@@ -65,6 +65,7 @@ from engine.notes.nodes import (
 from engine.notes.store import (
     RecordsDropped,
     RecordsRestored,
+    RecordsUnwritten,
     StoreBack,
     StoreLost,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "Reconfigured",
     "RecordsDropped",
     "RecordsRestored",
+    "RecordsUnwritten",
     "RefreshAnswered",
     "RelayAnswersDropped",
     "RelayStateChanged",

@@ -43,3 +43,12 @@ class RecordsDropped(Note):
     level: ClassVar[Level] = Level.ERROR
     database: str
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsUnwritten(Note):
+    """The process ends, and the database has not taken these records: the next life will not know of them."""
+
+    level: ClassVar[Level] = Level.ERROR
+    database: str
+    count: int

@@ -140,6 +140,11 @@ class WriteQueue:
         self._due = now + self._retry_s
         self._retry_s = min(2 * self._retry_s, self._config.retry_max_s)
 
+    @property
+    def lost(self) -> bool:
+        """Whether the store is away, as far as is known."""
+        return self._lost_at is not None
+
     def _lose(self, why: str, now: float) -> None:
         self._late_at = NEVER
         self._answer(self._written_tickets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sqlalchemy import (
     URL,
     BindParameter,
     Connection,
+    Dialect,
     Engine,
     Table,
     bindparam,
@@ -28,7 +30,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 
 from engine.boundary import Record, RecordKind
-from engine.live.errors import LiveError
+from engine.live.errors import LiveError, reason_of
 from engine.live.store.rows import TABLES, Row, id_of, records_of, row_of
 from engine.live.store.tables import BINDINGS, SECRETS
 from engine.records.queue import Batch
@@ -40,6 +42,7 @@ ANSWER_S = 5
 _DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+pg8000"}
 _CHUNKS = (64, 8, 1)  # rows in one statement: few sizes, so that each is compiled once
 _TOKEN_KEY = "flow tokens"
+_PASSWORDS = ("password", "passwd", "pwd")
 
 
 class AwayError(LiveError):
@@ -65,18 +68,15 @@ class Database:
 
     def __init__(self, url: str, password: str | None = None) -> None:
         self.url = _read(url, password)
-        try:
-            self.engine = create_engine(self.url, pool_size=2, max_overflow=0, connect_args=_time_outs(self.url))
-        except (ImportError, NoSuchModuleError) as error:
-            raise LiveError(f"{self.name}: {_missing(self.url, error)}") from None
-        if self.url.get_backend_name() == "sqlite":
+        self.engine = engine_of(self.url, pool_size=2, max_overflow=0)
+        if self.embedded:
             event.listen(self.engine, "connect", _on_sqlite)
         self._statements: dict[tuple[str, int], tuple[str, bool]] = {}
 
     @property
     def name(self) -> str:
-        """The URL as it may be shown: without its password."""
-        return self.url.render_as_string(hide_password=True)
+        """The URL as it may be shown."""
+        return shown(self.url)
 
     @property
     def embedded(self) -> bool:
@@ -182,6 +182,47 @@ class Database:
         return known
 
 
+def engine_of(url: URL, **settings: Any) -> Engine:
+    """SQLAlchemy's engine for a database, bound in time, whose driver's own complaints are one line.
+
+    Raises
+    ------
+    LiveError
+        The driver is not installed.
+    """
+    try:
+        engine = create_engine(url, connect_args=_time_outs(url), **settings)
+    except (ImportError, NoSuchModuleError) as error:
+        raise LiveError(f"{shown(url)}: {_missing(url, error)}") from None
+    except (ArgumentError, ValueError) as error:
+        raise _unusable(url, error) from None
+    event.listen(engine, "do_connect", partial(_connect, url))
+    return engine
+
+
+def _connect(url: URL, dialect: Dialect, _record: object, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
+    """Connect; what a driver says of parameters that it can't use is not the word of a database that is away."""
+    try:
+        return dialect.connect(*args, **settings)
+    except UnicodeError:  # its text would show what cannot be written
+        raise LiveError(f"{shown(url)}: user or password has characters that its driver cannot send") from None
+    except (TypeError, ValueError, LookupError, AttributeError) as error:
+        raise _unusable(url, error) from None
+    except OSError as error:
+        raise AwayError(f"{shown(url)}: {reason_of(error)}") from None
+
+
+def _unusable(url: URL, error: Exception) -> LiveError:
+    why = " ".join(str(error).split())
+    remedy = "correct what stands after the ? of its URL"
+    return LiveError(f"{shown(url)}: its driver cannot use a parameter ({why}) - {remedy}")
+
+
+def shown(url: URL) -> str:
+    """A URL without its password, and without its query, where drivers take passwords too."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
 def _upsert(engine: Engine, table: Table, size: int) -> Any:
     values: list[dict[str, Any]] = [
         {column.name: bindparam(f"{column.name}_{n}") for column in table.columns} for n in range(size)
@@ -203,8 +244,16 @@ def _read(url: str, password: str | None) -> URL:
             "a database's URL makes no sense - write it as sqlite:////path/file.db, mysql://user@host/name or "
             "postgresql://user@host/name"
         ) from None
-    if read.get_backend_name() == "sqlite" and (read.host or read.database in (None, "", ":memory:")):
-        raise LiveError(f"{read.render_as_string()} names no file - write sqlite:////path/file.db")
+    if "@" in (read.host or ""):  # and what stands before that is the end of the password
+        raise LiveError("a database's URL has a second @ - in a password write it as %40, or use password_env")
+    if any(name.lower() in _PASSWORDS for name in read.query):
+        raise LiveError(f"{shown(read)} has a password in its query - use password_env or password_file")
+    if read.port is not None and not 0 < read.port < 65_536:
+        raise LiveError(f"{shown(read)}: there is no port {read.port}")
+    if read.drivername.startswith("sqlite") and (
+        read.host or read.query or read.database in (None, "", ":memory:")
+    ):
+        raise LiveError(f"{shown(read)} names no file alone - write sqlite:////path/file.db")
     read = read.set(drivername=_DRIVERS.get(read.drivername, read.drivername))
     return read.set(password=password) if password is not None and read.password is None else read
 
@@ -241,8 +290,15 @@ def reason(error: SQLAlchemyError) -> str:
     original = getattr(error, "orig", None)
     if original is None:
         return str(error).split("\n")[0]
-    args = [str(arg) for arg in original.args if not isinstance(arg, int)]
+    if isinstance(original.__cause__, OSError):
+        return f"{' '.join(map(str, original.args))}: {reason_of(original.__cause__)}"
+    args = [str(_said(arg)) for arg in original.args if not isinstance(arg, int)]
     return " ".join(" ".join(args).split())[:300] or type(original).__name__
+
+
+def _said(arg: object) -> object:
+    """What PostgreSQL says comes field by field; ``M`` is the message to be read."""
+    return arg.get("M", arg) if isinstance(arg, dict) else arg
 
 
 def file_of(url: URL) -> Path | None:

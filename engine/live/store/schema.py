@@ -9,11 +9,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import URL, Connection, create_engine, text
+from sqlalchemy import URL, Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from engine.live.errors import LiveError, reason_of
-from engine.live.store.database import AwayError, Database, file_of, reason
+from engine.live.store.database import AwayError, Database, engine_of, file_of, reason
 from engine.live.store.tables import VERSION_TABLE
 
 
@@ -98,7 +98,7 @@ def _version(connection: Connection) -> str:
 
 def _run(url: URL, database: Database, statement: str, unless: str = "") -> None:
     """Run a statement outside any transaction, unless a database of that name exists."""
-    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    engine = engine_of(url, isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
             known = "SELECT 1 FROM pg_database WHERE datname = :name"

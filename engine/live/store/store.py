@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, time
 
@@ -12,10 +12,9 @@ from engine.config import StoreConfig
 from engine.live.errors import LiveError
 from engine.live.store import schema
 from engine.live.store.database import AwayError, Database
-from engine.notes import StoreBack, StoreLost
+from engine.notes import RecordsUnwritten, StoreBack, StoreLost
 from engine.records.queue import Batch, WriteQueue
 
-_LAST_WRITE_S = 5.0  # at the end of a process: how long what waits gets
 _RETRY_FIRST_S = 0.5
 
 
@@ -32,15 +31,23 @@ class Store:
         Whose records.
     clock
         By which they are dated: the wall clock, where they are to outlive the machine.
+    last_write_s
+        How long what waits gets at the end of the process.
     """
 
     def __init__(
-        self, database: Database, config: StoreConfig, edge: str, clock: Callable[[], float] = time
+        self,
+        database: Database,
+        config: StoreConfig,
+        edge: str,
+        clock: Callable[[], float] = time,
+        last_write_s: float = 5.0,
     ) -> None:
         self._database = database
         self._config = config
         self._edge = edge
         self._clock = clock
+        self._last_write_s = last_write_s
         self._queue = WriteQueue(config)
         self._thread = ThreadPoolExecutor(1, "store")
         self._timer: asyncio.TimerHandle | None = None
@@ -49,7 +56,8 @@ class Store:
         self._tell: Callable[[Note, float], None] | None = None
         self._kept: list[Record] = []
         self._away = ""  # why nothing could be read
-        self._jobs: set[asyncio.Task[None]] = set()
+        self._writing: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
 
     def open(self) -> str:
         """Read what was kept, for `attach`. The result is the key of the flow tokens.
@@ -79,7 +87,7 @@ class Store:
         self._deliver, self._tell = deliver, tell
         if self._away:
             tell(StoreLost(self._config.database or "", self._away, 0), monotonic())
-            self._do(self._read_late())
+            self._reading = asyncio.get_running_loop().create_task(self._read_late())
         else:
             deliver(Loaded(self._kept))
             self._kept = []
@@ -92,19 +100,25 @@ class Store:
             self._go_on()
 
     async def stop(self) -> None:
-        """Write what waits, if that is soon done."""
-        ends = monotonic() + _LAST_WRITE_S
-        while len(self._queue) and monotonic() < ends:
+        """Write what waits, if that is soon done, and say what is not."""
+        ends = monotonic() + self._last_write_s
+        while len(self._queue) and (left_s := ends - monotonic()) > 0:
             self._work(hurry=True)
-            await asyncio.wait(self._jobs, timeout=_LAST_WRITE_S) if self._jobs else await asyncio.sleep(0.01)
+            if self._writing is not None:
+                await asyncio.wait({self._writing}, timeout=left_s)
+            if self._queue.lost:
+                await asyncio.sleep(min(_RETRY_FIRST_S, max(ends - monotonic(), 0.0)))
+        if len(self._queue) and self._tell is not None:
+            self._tell(RecordsUnwritten(self._config.database or "", len(self._queue)), monotonic())
         self.kill()
 
     def kill(self) -> None:
         """End at once: what waits is lost, as by SIGKILL."""
         if self._timer:
             self._timer.cancel()
-        for job in self._jobs:
-            job.cancel()
+        for job in (self._writing, self._reading):
+            if job is not None:
+                job.cancel()
         self._deliver = None
         self._thread.shutdown(wait=False, cancel_futures=True)
         self._database.close()
@@ -130,7 +144,7 @@ class Store:
         queue.tick(now)
         batch = queue.take(now if not hurry else NEVER)
         if batch:
-            self._do(self._write(batch))
+            self._writing = asyncio.get_running_loop().create_task(self._write(batch))
         self._pass_on()
         self._go_on()
 
@@ -144,11 +158,6 @@ class Store:
                 self._deliver(each)
             else:
                 self._tell(each, monotonic())
-
-    def _do(self, work: Coroutine[None, None, None]) -> None:
-        job = asyncio.get_running_loop().create_task(work)
-        self._jobs.add(job)
-        job.add_done_callback(self._jobs.discard)
 
     async def _write(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()

@@ -112,10 +112,19 @@ def test_tables_are_made_once_and_kept(database: Database) -> None:
     [
         ("nonsense", "write it as sqlite"),
         ("mysql://u@h:abc/db", "write it as sqlite"),
-        ("sqlite://", "names no file"),
-        ("sqlite:///:memory:", "names no file"),
+        ("sqlite://", "names no file alone"),
+        ("sqlite:///:memory:", "names no file alone"),
         ("oracle17://x/y", "check the word before ://"),
         ("sqlite:////dev/null/x.db", "choose another path"),
+        ("mysql://u@h:99999/db", "there is no port 99999"),
+        ("mysql://u@h:0/db", "there is no port 0"),
+        ("mysql://u@127.0.0.1:1/db?nonsense=1", "cannot use a parameter .*nonsense.* what stands after the [?]"),
+        ("mysql://u@127.0.0.1:1/db?charset=klingon", "cannot use a parameter"),
+        ("mysql://u@127.0.0.1:1/db?local_infile=x", "cannot use a parameter"),
+        ("mysql://u@127.0.0.1:1/db?ssl_ca=/nowhere/ca.pem", "o such file"),
+        ("postgresql://u@127.0.0.1:1/db?sslmode=require", "cannot use a parameter .*sslmode"),
+        ("postgresql://u@/db?unix_sock=/nowhere/s", "error: no such file"),
+        ("sqlite:////tmp/x.db?mode=ro", "names no file alone"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_one_line(url: str, says: str) -> None:
@@ -131,6 +140,33 @@ def test_no_password_is_shown() -> None:
         database.load("edge1", 0.0)
     assert "top" not in str(raised.value)
     assert "127.0.0.1" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("mysql://siptwin:half@whole@h/db", "write it as %40"),
+        ("mysql://siptwin:half/whole@h:1:2/db", "write it as sqlite"),
+        ("mysql://siptwin:whole@h:70000/db", "there is no port 70000"),
+        ("mysql://siptwin@h/db?password=whole", "use password_env"),
+        ("postgresql://siptwin@h/db?PASSWD=whole", "use password_env"),
+        ("mysql://siptwin:whole@127.0.0.1:1/db?x=whole", "cannot use a parameter"),
+        ("oracle17://siptwin:whole@h/y", "check the word before ://"),
+        ("mysql://siptwin:wh%E2%82%AColewhole@127.0.0.1:1/db", "that its driver cannot send"),
+        ("mysql://siptwin:whole%40%2F%3A@127.0.0.1:1/db", "127.0.0.1"),
+    ],
+)
+def test_no_part_of_a_password_is_shown_by_what_is_wrong_with_its_url(url: str, says: str) -> None:
+    with pytest.raises(LiveError, match=says) as raised:
+        Database(url).load("edge1", 0.0)
+    assert "\n" not in str(raised.value)
+    for part in ("whole", "half", "\u20ac"):
+        assert part not in str(raised.value)
+
+
+def test_an_escaped_password_is_the_one_that_is_sent() -> None:
+    assert Database("mysql://u:p%40ss%2F%3A%25@h/db").url.password == "p@ss/:%"
+    assert Database("mysql://u@h/db", "p@ss/:%").url.password == "p@ss/:%"
 
 
 def test_tables_that_are_missing_or_of_another_version_are_told_with_the_remedy(database: Database) -> None:

@@ -239,6 +239,38 @@ def test_a_database_that_is_frozen_keeps_no_one_waiting(tmp_path: Path, request:
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("away", ["killed", "frozen"])
+def test_an_edge_that_ends_while_the_database_is_away_says_what_is_not_written(
+    away: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    url = url_of("mariadb", tmp_path, request)
+    server: Server = request.getfixturevalue("mariadb_server")
+
+    async def scenario() -> None:
+        async with site(tmp_path, url) as place:
+            if away == "killed":
+                server.kill()
+            else:
+                server.freeze()
+            try:
+                assert await place.phones.register("1000")
+                assert await place.phones.register("1001")
+                assert place.process is not None
+                place.process.terminate()
+                async with asyncio.timeout(20):
+                    assert await place.process.wait() == 0
+                (note,) = await place.told("records.unwritten", 1)
+                assert note["count"] == 2
+                assert not (place.folder / "stderr").read_text()
+            finally:
+                if away == "killed":
+                    await asyncio.to_thread(server.start)
+                else:
+                    server.thaw()
+
+    asyncio.run(scenario())
+
+
 async def until_kept(url: str, **expected: int) -> None:
     """Until the tables hold so many rows."""
     database = Database(url)
