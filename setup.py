@@ -16,6 +16,7 @@ HOT = [
     "engine/timers.py",
     "engine/wheel.py",
     "engine/tally.py",
+    "engine/traces.py",
     "engine/call.py",
     "engine/dialogs.py",
     *glob("engine/records/[a-z]*.py"),

@@ -206,7 +206,7 @@ class NodeOrder(NamedTuple):
 
 
 class CallOrder(NamedTuple):
-    """An operator's order to ``end`` a call: its node, where it has an event socket, hangs up both legs."""
+    """An operator's order to ``end`` a call: by its node, where it has an event socket, else by the edge."""
 
     call_id: str
     order: Literal["end"]

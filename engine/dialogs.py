@@ -11,14 +11,18 @@ from engine.notes import DialogEnded
 from engine.records.records import Records
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
+from engine.traces import Traces
 
 _MOST_GONE: Final = 100_000
 
 
 class Dialog:
-    """One confirmed dialog through a node of the pool, holding a channel there."""
+    """One confirmed dialog through a node of the pool, holding a channel there.
 
-    __slots__ = ("began_at", "call_id", "callee_tag", "node", "resource")
+    ``traces`` are None where too little is known of it to speak in it: of a call of an earlier life.
+    """
+
+    __slots__ = ("began_at", "call_id", "callee_tag", "node", "resource", "traces")
 
     def __init__(self, call_id: bytes, callee_tag: bytes, node: Node, resource: str, began_at: float) -> None:
         self.call_id = call_id
@@ -26,6 +30,7 @@ class Dialog:
         self.node = node
         self.resource = resource
         self.began_at = began_at
+        self.traces: Traces | None = None
 
 
 class DialogTable(Timed):
@@ -100,6 +105,10 @@ class DialogTable(Timed):
     def get(self, call_id: bytes, callee_tag: bytes) -> Dialog | None:
         """The dialog of this Call-ID and callee's tag."""
         return self._dialogs.get((call_id, callee_tag))
+
+    def of_call(self, call_id: str) -> list[Dialog]:
+        """The dialogs of a call, by its Call-ID as Notes have it."""
+        return [each for each in self._dialogs.values() if each.call_id.decode("utf-8", "replace") == call_id]
 
     def at(self, node: Node) -> list[Dialog]:
         """The dialogs through a node."""

@@ -46,6 +46,7 @@ from engine.peers import Peers
 from engine.policy import Policy
 from engine.proxy.admission import Admission
 from engine.proxy.core import ProxyCore
+from engine.proxy.endings import Endings
 from engine.proxy.forward import note_source
 from engine.proxy.legs import Legs
 from engine.proxy.renewal import Renewals, Surroundings
@@ -124,9 +125,11 @@ class Edge:
         self._layer = self._core.layer = TransactionLayer(
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
-        self._core.rescue = self._new_rescue() if config.rescue.enabled else None
+        way, lifetime_s = registrar.targets.way, config.dialog_lifetime_s
+        ground = Ground(self._here, self._layer, self._timers, self._out, rng, way, lifetime_s)
+        self._core.rescue = self._new_rescue(ground) if config.rescue.enabled else None
+        self._core.endings = Endings(ground, self._dialogs, self._pool, self._core.ends_of)
         if self.rtpengines is not None and self._core.legs is not None:
-            way = registrar.targets.way
             around = Surroundings(self._here, self._layer, self._timers, self._out, rng, way)
             self._core.legs.renews = True
             self.rtpengines.renew = Renewals(around, self._core.legs).begin
@@ -148,15 +151,12 @@ class Edge:
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out, self._prober.soon)
         self._overloaded = False
 
-    def _new_rescue(self) -> Rescue | None:
+    def _new_rescue(self, ground: Ground) -> Rescue | None:
         """What takes over the calls of a node that dies; nothing where their media are not in our hands."""
-        core = self._core
-        legs = core.legs
+        legs = self._core.legs
         if legs is None:
             return None
-        way, lifetime_s = self._registrar.targets.way, self.config.dialog_lifetime_s
-        ground = Ground(self._here, self._layer, self._timers, self._out, core.rng, way, lifetime_s)
-        return Rescue(self.config.rescue, ground, self._dialogs, lifetime_s, legs, self._bridged)
+        return Rescue(self.config.rescue, ground, self._dialogs, ground.lifetime_s, legs, self._bridged)
 
     def _dialog_ended(self, key: tuple[bytes, bytes], now: float) -> None:
         """A dialog has ended, perhaps without a word of its own."""
@@ -218,9 +218,7 @@ class Edge:
         elif isinstance(event, Loaded):
             self._memory.restore(event.records, now)
         elif isinstance(event, CallOrder):
-            for call in self.calls(now):
-                if call.call_id == event.call_id:
-                    self.events.end_call(call.node, call.call_id)
+            self._end_call(event.call_id, now)
         elif isinstance(event, RegistrationOrder):
             for flow in self._registrar.kick(event.aor.encode(), now):
                 self._streams.close(flow, "its user was kicked", now)
@@ -384,6 +382,12 @@ class Edge:
             self._drain(event.order in ("drain", "disable"), now)
         elif node is None and self.rtpengines is not None:
             self.rtpengines.servers.instruct(event.node, event.order, now)
+
+    def _end_call(self, call_id: str, now: float) -> None:
+        """Let a call's node hang up both its legs, where it can be told; else say BYE to both sides of the one."""
+        for dialog in self._dialogs.of_call(call_id):
+            if not self.events.end_call(dialog.node.name, call_id):
+                self._core.endings.end(dialog, now)
 
     def _drain(self, drains: bool, now: float) -> None:
         """Take no new work, and let agents who have another edge go there one by one; or end that."""

@@ -87,12 +87,11 @@ class NodeEvents:
         client = self._clients.get(node)
         return client.calls if client is not None else None
 
-    def end_call(self, node: str, call_id: str) -> None:
-        """Order a node to end a call, if it can be told and knows it."""
+    def end_call(self, node: str, call_id: str) -> bool:
+        """Order a node to end a call; False where it can't be told, or doesn't know it."""
         client = self._clients.get(node)
         leg = client.calls.of_call(call_id) if client is not None else None
-        if client is not None and leg is not None:
-            client.kill(leg.uuid)
+        return client is not None and leg is not None and client.kill(leg.uuid)
 
     def fresh_calls(self, node: str, now: float) -> NodeCalls | None:
         """As ``calls``; None also where what is known is older than the time that it takes to find a death."""

@@ -108,6 +108,8 @@ class Admission:
             return
         in_dialog = bool(request.to.tag)
         from_node = core.pool.at(flow.peer) is not None
+        if in_dialog and core.endings.takes(transaction, now):
+            return
         if in_dialog and core.rescue is not None and core.rescue.takes(transaction, from_node, now):
             return
         context = ResponseContext(core, transaction, flow, routed.interface, key, now)

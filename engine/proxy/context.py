@@ -362,7 +362,7 @@ class ResponseContext(Timed):
                 branch.hand_over_channel()
         kind: RecordKind = "bindings" if self.registration is not None else "dialogs"
         core.records.respond(kind, self.transaction, response, now)
-        if core.rescue is not None and not self.final_sent:  # of a repeated one all is known, and the request shed
+        if not self.final_sent:  # of a repeated one all is known, and the request shed
             follow(core, self.request, self.flow, response, node, self._target, self._mark, now)
         if self.final_sent:
             return True

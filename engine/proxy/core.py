@@ -13,6 +13,8 @@ from engine.nodes import Node, Pool
 from engine.peers import Peers
 from engine.policy import Policy
 from engine.proxy.branch import Branch
+from engine.proxy.endings import Endings
+from engine.proxy.ends import Ends
 from engine.proxy.legs import Legs
 from engine.records import Records
 from engine.registrar import Registrar
@@ -32,6 +34,7 @@ class ProxyCore:
         "_on_streams",
         "config",
         "dialogs",
+        "endings",
         "errors_told",
         "here",
         "layer",
@@ -51,6 +54,7 @@ class ProxyCore:
     )
 
     layer: TransactionLayer  # set by the edge, whose layer needs this core for its user
+    endings: Endings  # likewise, for they need the layer
 
     def __init__(
         self,
@@ -105,6 +109,10 @@ class ProxyCore:
     def branches_on(self, stream: Flow) -> list[Branch]:
         """The branches that wait for an agent on this connection, oldest first."""
         return list(self._on_streams.get(stream, ()))
+
+    def ends_of(self, key: tuple[bytes, bytes]) -> Ends | None:
+        """Both ends of a dialog in which the relay may have had us ask something."""
+        return None if self.legs is None else self.legs.ends_of(key)
 
     @property
     def open_attempts(self) -> int:

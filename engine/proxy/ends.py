@@ -8,16 +8,15 @@ counted down again.
 from __future__ import annotations
 
 import re
-from typing import Final
 
 from engine.boundary import Flow
 from engine.media.offer_answer import OTHER, Side
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
+from engine.traces import MOVING
 from engine.ua.dialog import Dialog
 from engine.ua.parts import contact_uri
 
-_MOVING: Final = frozenset((b"INVITE", b"UPDATE"))  # target refresh requests (RFC 3261 §12.2, RFC 3311)
 # RAck = response-num LWS CSeq-num LWS Method (RFC 3262 §7.2)
 _RACK = re.compile(rb"([0-9]{1,10}[ \t]+)([0-9]{1,10})([ \t]+.*)")
 
@@ -86,7 +85,7 @@ class Ends:
         end.dialog.local_number = max(end.dialog.local_number, number + offset)
         if method == b"INVITE":
             end.invite = (number, offset)
-        if method in _MOVING:
+        if method in MOVING:
             self._moved(sender, request)
         if offset:
             request.set("cseq", b"CSeq: %d %b" % (number + offset, method))
@@ -100,7 +99,7 @@ class Ends:
         cseq = response.cseq
         if offset:
             response.set("cseq", b"CSeq: %d %b" % (cseq.number - offset, cseq.method))
-        if 200 <= response.status < 300 and cseq.method in _MOVING:
+        if 200 <= response.status < 300 and cseq.method in MOVING:
             self._moved(sender, response)
 
     def _moved(self, sender: Side, message: Message) -> None:

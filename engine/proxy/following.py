@@ -42,6 +42,11 @@ def follow(
     The request came on ``flow``, and was answered by ``node``, or by the agent ``target``.
     """
     rescue = core.rescue
+    if request.to.tag:
+        core.endings.answered(request, response)
+    elif request.method == b"INVITE" and node is not None:
+        key = core.registrar.targets.key_on(flow, request)
+        core.endings.begins(request, response, flow, key, node.flow)
     if rescue is None:
         return
     if request.to.tag:

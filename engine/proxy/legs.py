@@ -275,6 +275,11 @@ class Legs(Timed):
         leg = self._by_dialog.get((call_id, ours))
         return leg if leg is not None and leg.caller_tag == theirs else None
 
+    def ends_of(self, key: DialogKey) -> Ends | None:
+        """The ends of a dialog, where the relay may ask us to speak to them."""
+        leg = self._by_dialog.get(key)
+        return None if leg is None else leg.ends.get(key[1])
+
     def found(self, leg: Leg, tag: bytes) -> None:
         """A response told of a dialog of this leg, perhaps an early one."""
         if tag not in leg.tags and len(leg.tags) < _MOST_DIALOGS:

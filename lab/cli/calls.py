@@ -58,7 +58,7 @@ def show(
 def end(
     call_id: CallId, control: Control = None, api: Api = None, token_file: Token = None, as_json: Json = False
 ) -> None:
-    """Let the call's node hang up both legs; the node needs an event socket for it."""
+    """End a call on both sides: by its node where that has an event socket, else by the edge."""
     call = client(control, api, token_file).delete("v1", "calls", call_id)
     typer.echo(json.dumps(call, indent=2)) if as_json else _show([call])
 

@@ -101,9 +101,9 @@ class Deployed:
 
 @asynccontextmanager
 async def deployed(
-    tmp_path: Path, *, phone: bool = False, door: DoorSettings | None = None
+    tmp_path: Path, *, phone: bool = False, events: bool = True, door: DoorSettings | None = None
 ) -> AsyncIterator[Deployed]:
-    """Everything is up and knows each other."""
+    """Everything is up and knows each other, by the node's event socket too if there are ``events``."""
 
     def freeswitch(interfaces: Mapping[str, Interface]) -> FreeSwitch:
         config = FreeSwitchConfig(
@@ -132,7 +132,7 @@ async def deployed(
                     port=port,
                     interface="in",
                     told_resources=("pstn",),
-                    events=EventsConfig(port=events_port),
+                    events=EventsConfig(port=events_port) if events else None,
                 ),
                 NodeConfig(name="FS2", host=HOST, port=1, interface="in", groups=("spare",), enabled=False),
             ),
@@ -154,7 +154,7 @@ async def deployed(
         await server.start(
             control, ApiConfig(host=HOST, port=0, token=TOKEN), HealthConfig(host=HOST, http_port=0, tcp_port=0)
         )
-        await until(lambda: any(isinstance(note, EventsConnected) for note in notes))
+        await until(lambda: not events or any(isinstance(note, EventsConnected) for note in notes))
         place = Deployed(world, node, server, control)
         place.changes = changes
         if phone:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from live_machines import in_loop, udp_peer, until
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.boundary import DialogRecord, Flow, Loaded
 from engine.live import LiveError
 from engine.live.api import ApiClient
 from engine.live.api.door import DoorSettings
@@ -21,7 +23,8 @@ from engine.live.api.metrics import exposition
 from engine.live.api.openapi import document
 from engine.live.api.routes import OPERATIONS
 from engine.live.relay.plane import PlaneStats
-from engine.notes import ContactUnbound
+from engine.notes import ContactUnbound, DialogEnded
+from tests.engine.wire import Wire, reply
 from tests.live.deployed import TOKEN, deployed
 
 
@@ -101,6 +104,42 @@ def test_a_call_is_listed_shown_and_ended_by_its_node(tmp_path: Path, fast: bool
                 assert b"call/1@x" in data
 
     in_loop(scenario, fast=fast)
+
+
+@pytest.mark.parametrize("by", ["api", "mi"])
+def test_a_call_whose_node_cannot_be_told_is_ended_by_the_edge(tmp_path: Path, by: str) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path, events=False) as place:
+            loop = asyncio.get_running_loop()
+            with udp_peer() as caller:
+                answer = await place.call(caller, "one")
+                if by == "api":
+                    assert (await place.delete("v1", "calls", "one"))["uuid"] is None
+                else:
+                    assert await place.mi("dlg_end_dlg", "one") == "OK"
+                while not (data := await loop.sock_recv(caller, 65_535)).startswith(b"BYE "):
+                    pass
+                bye = Wire(data, Flow("", ("", 0)), 0.0)
+                assert (bye["from"], bye["to"]) == (answer["to"], answer["from"])
+                caller.sendto(reply(bye, 200), place.world.address)
+            await until(lambda: not place.node.host.machine.sessions)
+            assert place.edge.open_dialogs() == 0
+            (ended,) = place.world.of(DialogEnded)
+            assert (ended.call_id, ended.why) == ("one", "by order")
+            with pytest.raises(LiveError, match="no call 'one' stands"):
+                await place.delete("v1", "calls", "one")
+
+    in_loop(scenario)
+
+
+def test_a_call_of_an_earlier_life_whose_node_cannot_be_told_is_said_to_be_out_of_reach(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path, events=False) as place:
+            place.world.host.deliver(Loaded([DialogRecord("edge1", b"old", b"t", "FS1", "pstn", time.time())]))
+            with pytest.raises(LiveError, match="before this start of the edge, and FS1 has no event socket"):
+                await place.delete("v1", "calls", "old")
+
+    in_loop(scenario)
 
 
 def test_a_user_is_shown_and_kicked(tmp_path: Path) -> None:

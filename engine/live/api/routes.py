@@ -50,6 +50,7 @@ _NAME = {"type": "string", "minLength": 1, "maxLength": 64}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 256}
 _ORDER = {"type": "string", "enum": list(models.ORDERS)}
 _NO_NODE = "There is no such node."
+_NOT_ENDABLE = "It stands since before the edge's start, and its node has no event socket."
 _NO_CALL = "No such call stands."
 _NO_USER = "The user is not registered here."
 _NOT_OURS = "This machine has none."
@@ -195,12 +196,15 @@ OPERATIONS: tuple[Operation, ...] = (
         "DELETE",
         "/v1/calls/{call_id}",
         "end_call",
-        "Let the call's node hang up both legs.",
+        "End a call: its node hangs up where it has an event socket, else the edge says BYE to both sides.",
         _end_call,
         answer=models.Call,
         status=202,
         parts={"call_id": _TEXT},
-        errors={404: _NO_CALL, 409: "Its node has no event socket to be told by."},
+        errors={
+            404: _NO_CALL,
+            409: "It stands since before the edge's start, and its node has no event socket to be told by.",
+        },
     ),
     _op(
         "GET",

@@ -164,24 +164,31 @@ class Service:
         ApiError
             None with this Call-ID stands.
         """
+        return self._call(self._standing(call_id))
+
+    def _standing(self, call_id: str) -> CallSnapshot:
         for call in self.edge.calls(self.host.now):
             if call.call_id == call_id:
-                return self._call(call)
+                return call
         raise ApiError(404, f"no call {call_id!r} stands - see the list of calls")
 
     def end_call(self, call_id: str) -> models.Call:
-        """Let a call's node end it.
+        """Let a call's node end it, or the edge where the node can't be told.
 
         Raises
         ------
         ApiError
-            It does not stand, or its node cannot be told.
+            It does not stand, or neither can.
         """
-        call = self.call(call_id)
-        if call.uuid is None or not self.node(call.node).events:
-            raise ApiError(409, f"{call.node} cannot be told to end it: give it events: in the topology")
+        call = self._standing(call_id)
+        if not call.known and not (call.uuid and self.node(call.node).events):
+            raise ApiError(
+                409,
+                f"it stands since before this start of the edge, and {call.node} has no event socket to be told by"
+                " - give it events: in the topology, or end the call at the node",
+            )
         self.host.deliver(CallOrder(call_id, "end"))
-        return call
+        return self._call(call)
 
     def _call(self, call: CallSnapshot) -> models.Call:
         entry = self.book.standing.get(call.call_id)

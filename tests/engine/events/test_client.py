@@ -288,10 +288,25 @@ def test_an_order_to_end_a_call_goes_to_its_node() -> None:
     socket.enters(bound=1000)
     call = socket.world.caller.invite()
     socket.world.node("FS1").answer(200)
-    socket.world.happen(CallOrder(call.call_id, "end"))  # the node has not told of it yet
     socket.tells("CHANNEL_CREATE", Unique__ID="u-1", Call__Direction="inbound", variable_sip_call_id=call.call_id)
     socket.world.happen(CallOrder("another", "end"))
     socket.world.happen(CallOrder(call.call_id, "end"))
     assert [command for command in socket.commands if "uuid_kill" in command] == ["api uuid_kill u-1"]
+    assert not socket.world.caller.got("BYE")  # the node hangs up both its legs
     (shown,) = socket.world.edge.calls(socket.world.now)
     assert (shown.call_id, shown.node, shown.uuid) == (call.call_id, "FS1", "u-1")
+
+
+def test_a_call_that_its_node_has_not_told_of_or_cannot_be_told_about_is_ended_by_the_edge() -> None:
+    socket = Socket(world())
+    socket.enters(bound=1000)
+    for number, lost in enumerate((False, True), start=1):
+        call = socket.world.caller.invite()
+        socket.world.node("FS1").answer(200)
+        if lost:
+            known = {"Unique__ID": "u-1", "Call__Direction": "inbound", "variable_sip_call_id": call.call_id}
+            socket.tells("CHANNEL_CREATE", **known)
+            socket.closes()
+        socket.world.happen(CallOrder(call.call_id, "end"))
+        assert len(socket.world.caller.got("BYE")) == number
+    assert not [command for command in socket.commands if "uuid_kill" in command]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from engine.boundary import CallOrder
 from engine.notes import MediaMoved, MediaNotMoved, RelayStateChanged
 from tests.engine.harness import Exchange, NodePeer
 from tests.engine.media.ng.relay_world import RelayWorld
@@ -200,3 +201,17 @@ def test_an_offer_that_was_never_answered_stands_in_the_way_of_no_later_one(meth
     assert [wire.status for wire in world.caller.inbox if not wire.is_request and wire["cseq"] == "3 INVITE"][
         -1:
     ] == [200]
+
+
+def test_an_operator_who_ends_a_call_that_was_moved_is_answered_in_the_numbers_of_now() -> None:
+    world = RelayWorld()
+    call, chosen = established(world)
+    world.kill(1)
+    to_node, to_caller = renewed(world, chosen)
+    world.happen(CallOrder(call.call_id, "end"))
+    (bye,) = chosen.got("BYE")
+    assert (bye["cseq"], bye["from"]) == ("3 BYE", to_node["from"])
+    (bye,) = world.caller.got("BYE")
+    assert bye["from"] == to_caller["from"]
+    assert int(bye["cseq"].split()[0]) == int(to_caller["cseq"].split()[0]) + 1
+    assert world.edge.relayed_calls() == 0

@@ -1,0 +1,157 @@
+"""Calls that the edge ends by itself, for an operator says so: a BYE to each side, in the name of the other.
+
+What it takes to speak so (RFC 3261 §12.2.1.1) is kept as the call's messages had it, and read when it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from engine.boundary import Flow
+from engine.dialogs import Dialog, DialogTable
+from engine.here import Here
+from engine.media.offer_answer import SIDES, Side
+from engine.nodes import Pool
+from engine.proxy.ends import End, Ends
+from engine.registrar.binding import NO_KEY
+from engine.rescue import Ground
+from engine.sip.errors import SipError
+from engine.sip.grammar import split_commas
+from engine.sip.headers import parse_name_addr
+from engine.sip.message import Request, Response
+from engine.sip.transactions import ServerTransaction
+from engine.sip.transactions.transaction import UNATTENDED
+from engine.sip.uri import parse_uri
+from engine.timers import Timed
+from engine.traces import MOVING, Traces
+from engine.ua.dialog import Dialog as HalfDialog
+from engine.ua.parts import block, reply
+
+_REASON: Final = block(b'Reason: Q.850;cause=16;text="NORMAL_CLEARING"')
+_LINGERS_S: Final = 32.0  # 64*T1: what a side sends may cross our BYE
+
+
+def ends_of(traces: Traces, here: Here) -> Ends:
+    """Both ends of a dialog, to be spoken to. A dialog that an end is spoken to in is the other one's half.
+
+    Raises
+    ------
+    SipError
+        What the sides have said cannot be read.
+    """
+    caller, callee = traces.from_line.partition(b":")[2], traces.to_line.partition(b":")[2]
+    caller_uri = parse_name_addr(traces.caller_contact, "Contact").uri
+    callee_uri = parse_name_addr(traces.callee_contact, "Contact").uri
+    caller_routes = [route for line in traces.caller_routes for route in split_commas(line)]
+    callee_routes = [route for line in traces.callee_routes for route in split_commas(line)][::-1]
+    to_caller = HalfDialog(
+        b"From:" + callee, b"To:" + caller, traces.call_id_line, caller_routes, caller_uri, traces.caller_flow
+    )
+    to_callee = HalfDialog(
+        b"From:" + caller, b"To:" + callee, traces.call_id_line, callee_routes, callee_uri, traces.callee_flow
+    )
+    to_caller.local_number, to_callee.local_number = traces.callee_number, traces.caller_number
+    for each in (to_caller, to_callee):
+        each.routes = here.beyond(each.routes)
+    return Ends(
+        End(to_caller, callee_uri, traces.caller_key, traces.caller_flow),
+        End(to_callee, caller_uri, NO_KEY, traces.callee_flow),
+    )
+
+
+class Endings(Timed):
+    """Ends calls, and answers what comes in them afterwards.
+
+    ``numbered`` tells the ends of a dialog in which the edge has asked something before, so that its sides' own
+    numbers are not the ones to go on with.
+    """
+
+    def __init__(
+        self,
+        ground: Ground,
+        dialogs: DialogTable,
+        pool: Pool,
+        numbered: Callable[[tuple[bytes, bytes]], Ends | None],
+    ) -> None:
+        super().__init__()
+        self._ground = ground
+        self._dialogs = dialogs
+        self._pool = pool
+        self._numbered = numbered
+        self._over: dict[tuple[bytes, bytes], float] = {}  # and until when that is remembered
+
+    # --- what passes
+
+    def begins(self, invite: Request, response: Response, caller: Flow, key: bytes, callee: Flow) -> None:
+        """A 2xx made a dialog with a node; one with a side that names no Contact can't be ended from here."""
+        dialog = self._dialogs.get(invite.call_id, response.to.tag)
+        if dialog is not None and dialog.traces is None and invite.has("contact") and response.has("contact"):
+            dialog.traces = Traces(invite, response, caller, key, callee)
+
+    def answered(self, request: Request, response: Response) -> None:
+        """A 2xx to a request within a dialog goes by."""
+        if response.cseq.method in MOVING:
+            dialog = self._dialogs.of(request)
+            if dialog is not None and dialog.traces is not None:
+                dialog.traces.moves(response, request.to.tag == dialog.callee_tag)
+
+    def takes(self, transaction: ServerTransaction, now: float) -> bool:
+        """Whether a request is of a dialog that has been ended here, so that it has its answer."""
+        request = transaction.request
+        call_id = request.call_id
+        if self._over and ((call_id, request.to.tag) in self._over or (call_id, request.from_.tag) in self._over):
+            transaction.respond(reply(request, 200 if request.method == b"BYE" else 481), now)
+            return True
+        dialog = self._dialogs.of(request)
+        if dialog is not None and dialog.traces is not None:
+            dialog.traces.passes(request, request.from_.tag == dialog.callee_tag)
+        return False
+
+    # --- the order
+
+    def end(self, dialog: Dialog, now: float) -> bool:
+        """End a call on both sides; False where too little is known of it, as of one of an earlier life."""
+        key = (dialog.call_id, dialog.callee_tag)
+        try:
+            ends = self._numbered(key)
+            if ends is None and dialog.traces is not None:
+                ends = ends_of(dialog.traces, self._ground.here)
+        except SipError:
+            return False
+        if ends is None:
+            return False
+        self._over[key] = now + _LINGERS_S
+        if len(self._over) == 1:
+            self._ground.timers.arm(self, now + _LINGERS_S)
+        for side in SIDES:
+            self._bye(ends[side], side, now)
+        self._dialogs.end(dialog, now, "by order")
+        return True
+
+    def _bye(self, end: End, side: Side, now: float) -> None:
+        ground = self._ground
+        try:
+            flow = ground.way(end.key, end.flow) if side == "caller" else self._way_to_node(end)
+        except SipError:
+            return  # it is not reached any more, and finds out by itself
+        branch = ground.branch()
+        request = end.dialog.request(b"BYE", ground.here.via(flow.interface, branch), end.next_number(), _REASON)
+        ground.layer.send(request, flow, UNATTENDED, now, branch)
+
+    def _way_to_node(self, end: End) -> Flow:
+        """As a request of the caller would go: by the route set, else to the Contact."""
+        routes = end.dialog.routes
+        uri = parse_name_addr(routes[0], "Route").uri if routes else end.dialog.remote_target
+        flow = self._ground.here.flow_to(parse_uri(uri), end.flow.interface)
+        node = self._pool.at(flow.peer)
+        return flow if node is None else node.flow
+
+    def fire(self, now: float) -> None:
+        """The oldest of those that have ended is over for good."""
+        while self._over:
+            key, until = next(iter(self._over.items()))
+            if until > now:
+                self._ground.timers.arm(self, until)
+                return
+            del self._over[key]
