@@ -470,6 +470,10 @@ class Edge:
     def nodes_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
         return self._pool.snapshot(now)
 
+    def peers_snapshot(self, now: float = 0.0) -> list[NodeSnapshot]:
+        """The other edges."""
+        return [] if self._core.peers is None else self._core.peers.snapshot(now)
+
     def others_snapshot(self) -> list[NodeSnapshot]:
         """What else takes the orders that nodes take: relays, and this edge."""
         relays = () if self.rtpengines is None else self.rtpengines.servers.snapshot()

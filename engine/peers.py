@@ -14,7 +14,7 @@ from dataclasses import replace
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig, PeerConfig
 from engine.here import Here
-from engine.nodes import Node, Pool, state
+from engine.nodes import Node, NodeSnapshot, Pool, state
 from engine.nodes.probes import Prober
 from engine.notes import PeerLost, PeerReturned
 from engine.notices import Notices
@@ -81,6 +81,10 @@ class Peers:
             self._out.append(PeerLost(node.name))
         elif node.state == state.ACTIVE:
             self._out.append(PeerReturned(node.name))
+
+    def snapshot(self, now: float) -> list[NodeSnapshot]:
+        """What is known of each."""
+        return self._pool.snapshot(now)
 
     def unreachable(self, flow: Flow, reason: str, now: float) -> None:
         """The network says that nothing listens at this address."""

@@ -17,6 +17,14 @@ def notify(*states: str) -> None:
         sock.sendto("\n".join(states).encode(), "\0" + path[1:] if path.startswith("@") else path)
 
 
+def watchdog_s() -> float | None:
+    """How long systemd waits for a sign of life (``WatchdogSec=``) before it starts the service anew."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not usec.isdecimal() or not int(usec) or pid not in ("", str(os.getpid())):
+        return None
+    return int(usec) / 1e6
+
+
 def notify_reloading() -> None:
     """``Type=notify-reload`` asks for the time at which the reload began; READY=1 ends it."""
     notify("RELOADING=1", f"MONOTONIC_USEC={clock_gettime_ns(CLOCK_MONOTONIC) // 1000}")

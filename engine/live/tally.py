@@ -69,8 +69,8 @@ class Entry:
 class CallRecord:
     """One call that is over. ``answered_at`` is None where nobody answered; ``end`` says how it ended.
 
-    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, lifetime, node
-    lost; and of a call that outlived its node, how it ended without it.
+    ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, by order,
+    lifetime, node lost; and of a call that outlived its node, how it ended without it.
     """
 
     call_id: str

@@ -75,7 +75,8 @@ class Deployed:
         body = {"jsonrpc": "2.0", "id": "7", "method": method, "params": named or list(params)}
         reply = await self.post("mi", body=body)
         assert reply["id"] == "7"
-        return reply["result"] if reply["error"] is None else reply["error"]["message"]
+        assert ("result" in reply) != ("error" in reply)  # one of them, says JSON-RPC
+        return reply["result"] if "result" in reply else reply["error"]["message"]
 
     async def call(self, caller: socket.socket, call_id: str, number: str = "9196") -> Wire:
         """Set a call up; its 200."""

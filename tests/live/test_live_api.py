@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from live_machines import in_loop, udp_peer, until
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.boundary import DialogRecord, Flow, Loaded
+from engine.config import StoreConfig
 from engine.live import LiveError
 from engine.live.api import ApiClient
 from engine.live.api.door import DoorSettings
@@ -23,6 +25,7 @@ from engine.live.api.metrics import exposition
 from engine.live.api.openapi import document
 from engine.live.api.routes import OPERATIONS
 from engine.live.relay.plane import PlaneStats
+from engine.live.store import Database, Store
 from engine.notes import ContactUnbound, DialogEnded
 from tests.engine.wire import Wire, reply
 from tests.live.deployed import TOKEN, deployed
@@ -262,6 +265,28 @@ def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path) -> None:
             assert samples["siptwin_calls", ()] == 1
             assert samples["siptwin_events_total", ("events.connected",)] == 1
             assert samples["siptwin_relayed_calls", ()] == 0
+            assert samples["siptwin_draining", ()] == 0
+            assert not [name for name, _ in samples if name.startswith(("siptwin_store", "siptwin_peer"))]
+
+    in_loop(scenario)
+
+
+def test_the_database_and_the_other_edges_have_metrics(tmp_path: Path) -> None:
+    class Peered:
+        def peers_snapshot(self, _now: float) -> list[Any]:
+            return [SimpleNamespace(name="edge2", state="down"), SimpleNamespace(name="edge3", state="active")]
+
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            service = place.server.service
+            service.store = Store(Database(f"sqlite:///{tmp_path}/main.db"), StoreConfig(database="main"), "edge1")
+            place.edge.peers_snapshot = Peered().peers_snapshot  # type: ignore[method-assign]
+            text = exposition(service).decode()
+            assert 'siptwin_store_up{database="main"} 1.0' in text
+            assert 'siptwin_store_waiting{database="main"} 0.0' in text
+            assert 'siptwin_peer_up{peer="edge2"} 0.0' in text
+            assert 'siptwin_peer_up{peer="edge3"} 1.0' in text
+            service.store.kill()
 
     in_loop(scenario)
 
@@ -425,8 +450,13 @@ class TestMi:
                     await place.call(caller, "one")
                 listed = await place.mi("dlg_list")
                 assert (listed["count"], [each["callid"] for each in listed["Dialogs"]]) == (1, ["one"])
+                assert (await place.mi("dlg_list", "one"))["Dialogs"][0]["callid"] == "one"
+                assert (await place.mi("dlg_list", index=1, counter=5))["Dialogs"] == []
+                assert await place.mi("dlg_list", callid="two") == "No such dialog"
                 (user,) = (await place.mi("ul_dump"))["Domains"][0]["AORs"]
                 assert (user["AOR"], user["Contacts"][0]["Node"]) == ("1000@127.0.0.1", "FS1")
+                assert await place.mi("ul_show_contact", "location", "1000@127.0.0.1") == user
+                assert "is not registered here" in await place.mi("ul_show_contact", "location", "1001@127.0.0.1")
                 statistics = await place.mi("get_statistics", ["dialog:", "registered_users"])
                 assert statistics == {
                     "dialog:active_dialogs": 1,
@@ -449,6 +479,9 @@ class TestMi:
                 )
                 assert (await place.mi("uptime", 1)).startswith("Too many parameters")
                 assert (await place.mi("uptime", x=1)).startswith("Unknown parameter x")
+                listed = await place.mi("list_statistics")
+                assert listed["core:rcv_packets"] == listed["dialog:processed_dialogs"] == "incremental"
+                assert listed["dialog:active_dialogs"] == "non-incremental"
                 assert await place.mi("get_statistics", ["nothing"]) == "Statistics Not Found"
                 assert "lb_list" in await place.mi("which")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -84,6 +85,21 @@ def test_a_file_that_logrotate_moved_away_is_opened_anew(tmp_path: Path) -> None
     log.close()
     assert "fs1" in path.read_text()
     assert moved.read_text() == ""
+
+
+def test_a_file_that_logrotate_copied_and_truncated_goes_on_from_its_beginning(tmp_path: Path) -> None:
+    """As its ``copytruncate`` does: nobody is told, the file stays the same."""
+    path = tmp_path / "siptwin.log"
+    log = NoteLog(path)
+    log(CHANGED, 1.0)
+    while not path.read_text():
+        log(CHANGED, 1.0)
+    os.truncate(path, 0)
+    log(CHANGED, 2.0)
+    log.close()
+    text = path.read_text()
+    assert "\0" not in text
+    assert text.startswith("20")
 
 
 def test_bytes_that_were_no_text_do_not_stop_the_log(tmp_path: Path) -> None:

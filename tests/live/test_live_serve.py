@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +181,34 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, abstra
         told = [sock.recv(4096).decode().splitlines() for _ in range(4)]
     assert [lines[0] for lines in told] == ["READY=1", "RELOADING=1", "READY=1", "STOPPING=1"]
     assert told[1][1].startswith("MONOTONIC_USEC=")
+
+
+@pytest.mark.parametrize("other", ["", "another process"])
+def test_systemd_s_watchdog_sees_that_the_loop_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other: str
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "2000")
+    monkeypatch.setenv("WATCHDOG_PID", "1" if other else str(os.getpid()))
+
+    async def scenario() -> None:
+        served = Served()
+        await served.ready()
+        sock.settimeout(0)
+        told: list[str] = []
+
+        def alive() -> bool:
+            with suppress(BlockingIOError):
+                told.append(sock.recv(4096).decode())
+            return told.count("WATCHDOG=1") == 3 or bool(other)
+
+        await until(alive)
+        assert ("WATCHDOG=1" in told) != bool(other)
+        served.machine.idle = True
+        served.signal(signal.SIGTERM)
+        await served.ended()
+
+    with systemd(monkeypatch, str(tmp_path / "notify")) as sock:
+        in_loop(scenario)
 
 
 def test_a_port_in_use_is_raised_and_nothing_is_left_behind() -> None:

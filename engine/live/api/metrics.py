@@ -39,6 +39,7 @@ class _Edge(Collector):
         yield from self._ports()
         yield from self._nodes()
         yield from self._media()
+        yield from self._around()
         edge = self._service.edge
         for name, text, value in (
             ("calls", "Calls that stand through a node.", edge.open_dialogs()),
@@ -47,9 +48,10 @@ class _Edge(Collector):
             ("connections", "Connections of SIP.", edge.open_connections()),
             ("relayed_calls", "Calls, and branches of calls, whose media are relayed.", edge.relayed_calls()),
             ("healthy", "1 while new calls are taken.", int(self._service.health().healthy)),
+            ("draining", "1 while the edge drains.", int(self._service.stopping or edge.draining)),
         ):
             yield GaugeMetricFamily(f"siptwin_{name}", text, value=value)
-        yield GaugeMetricFamily("siptwin_started_seconds", "Start, since 1970.", value=self._service.started_at)
+        yield GaugeMetricFamily("siptwin_start_time_seconds", "Start, since 1970.", value=self._service.started_at)
         version = self._service.version()
         info = GaugeMetricFamily(
             "siptwin_info", "What runs.", labels=["version", "edge", "configuration"], unit=""
@@ -111,6 +113,22 @@ class _Edge(Collector):
         for fate in ("forwarded", "dropped", "shed", "overflowed", "unsent", "unqueued"):
             packets.add_metric([fate], getattr(stats, fate))
         yield packets
+
+    def _around(self) -> Iterator[Metric]:
+        """The other edges, and the database."""
+        peers = GaugeMetricFamily("siptwin_peer_up", "1 while the other edge answers.", labels=["peer"])
+        for peer in self._service.edge.peers_snapshot(self._service.host.now):
+            peers.add_metric([peer.name], int(peer.state != "down"))
+        yield peers
+        store = self._service.store
+        if store is not None:
+            up = GaugeMetricFamily("siptwin_store_up", "1 while the database answers.", labels=["database"])
+            up.add_metric([store.name], int(not store.away))
+            waiting = GaugeMetricFamily(
+                "siptwin_store_waiting", "Records that it has not taken yet.", labels=["database"]
+            )
+            waiting.add_metric([store.name], store.waiting)
+            yield from (up, waiting)
 
     def _nodes(self) -> Iterator[Metric]:
         state = GaugeMetricFamily("siptwin_node_state", "1 for the state that it is in.", labels=["node", "state"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -53,10 +53,14 @@ async def carry_out(service: Service, command: models.Command) -> models.Reply:
             raise MiError(NOT_FOUND, "Method not found")
         result = await method.answer(service, _parameters(method, command.params))
     except MiError as error:
-        return models.Reply(id=command.id, error={"code": error.code, "message": str(error)})
+        return _refused(command, error.code, error)
     except ApiError as error:
-        return models.Reply(id=command.id, error={"code": error.status, "message": str(error)})
-    return models.Reply(id=command.id, result=result)
+        return _refused(command, error.status, error)
+    return models.Reply(jsonrpc="2.0", id=command.id, result=result)
+
+
+def _refused(command: models.Command, code: int, error: Exception) -> models.Reply:
+    return models.Reply(jsonrpc="2.0", id=command.id, error={"code": code, "message": str(error)})
 
 
 def _parameters(method: Method, given: dict[str, Any] | list[Any] | None) -> Parameters:
@@ -161,10 +165,15 @@ async def _ds_set_state(service: Service, given: Parameters) -> Any:
 
 
 async def _dlg_list(service: Service, given: Parameters) -> Any:
+    """All calls, so many from a place on, or one by its Call-ID."""
     first = _number(given.get("index", 0), "index")
     count = min(_number(given.get("counter", _LIST_MAX), "counter"), _LIST_MAX)
     now = time.time()
-    calls = islice(service.edge.calls(service.host.now), first, first + count)
+    wanted = given.get("callid")
+    all_calls = service.edge.calls(service.host.now)
+    calls = list(islice((each for each in all_calls if wanted in (None, each.call_id)), first, first + count))
+    if wanted is not None and not calls:
+        raise MiError(404, "No such dialog")
     found = []
     for call in calls:
         entry = service.book.standing.get(call.call_id)
@@ -192,28 +201,27 @@ async def _ul_dump(service: Service, _given: Parameters) -> Any:
     users: dict[str, list[RegistrationSnapshot]] = {}
     for each in islice(service.edge.registrations(service.host.now), _LIST_MAX):
         users.setdefault(each.aor, []).append(each)
+    return {"Domains": [{"name": "location", "AORs": [_aor(*user) for user in users.items()]}]}
+
+
+async def _ul_show_contact(service: Service, given: Parameters) -> Any:
+    aor = str(given["aor"])
+    return _aor(aor, service.registration(aor))
+
+
+def _aor(aor: str, contacts: Sequence[RegistrationSnapshot]) -> Any:
     return {
-        "Domains": [
+        "AOR": aor,
+        "Contacts": [
             {
-                "name": "location",
-                "AORs": [
-                    {
-                        "AOR": aor,
-                        "Contacts": [
-                            {
-                                "Contact": each.contact,
-                                "Expires": round(each.expires_s),
-                                "Received": f"sip:{each.place}" if each.place else "",
-                                "Socket": each.interface,
-                                "Node": each.node,
-                            }
-                            for each in contacts
-                        ],
-                    }
-                    for aor, contacts in users.items()
-                ],
+                "Contact": each.contact,
+                "Expires": round(each.expires_s),
+                "Received": f"sip:{each.place}" if each.place else "",
+                "Socket": each.interface,
+                "Node": each.node,
             }
-        ]
+            for each in contacts
+        ],
     }
 
 
@@ -261,6 +269,14 @@ async def _statistics(service: Service, given: Parameters) -> Any:
     if not found:
         raise MiError(404, "Statistics Not Found")
     return found
+
+
+async def _list_statistics(service: Service, _given: Parameters) -> Any:
+    """What ``get_statistics`` knows, and whether it only ever grows."""
+    growing = ("packets", "timestamp", "processed_dialogs", "failed_dialogs")
+    return {
+        name: "incremental" if name.endswith(growing) else "non-incremental" for name in _all_statistics(service)
+    }
 
 
 def _all_statistics(service: Service) -> dict[str, int]:
@@ -315,17 +331,19 @@ def _number(given: Any, name: str) -> int:
 
 METHODS: Final[Mapping[str, Method]] = {
     "dlg_end_dlg": Method(("dialog_id",), _dlg_end),
-    "dlg_list": Method(("index?", "counter?"), _dlg_list),
+    "dlg_list": Method(("callid?", "index?", "counter?"), _dlg_list),
     "ds_list": Method(("full?", "partition?"), _ds_list),
     "ds_reload": Method(("partition?",), _reload),
     "ds_set_state": Method(("state", "group?", "address"), _ds_set_state),
     "get_statistics": Method(("statistics",), _statistics),
     "lb_list": Method((), _lb_list),
+    "list_statistics": Method((), _list_statistics),
     "lb_reload": Method((), _reload),
     "lb_status": Method(("destination_id", "new_status?"), _lb_status),
     "ps": Method((), _ps),
     "ul_dump": Method(("brief?",), _ul_dump),
     "ul_rm": Method(("table_name?", "aor"), _ul_rm),
+    "ul_show_contact": Method(("table_name?", "aor"), _ul_show_contact),
     "uptime": Method((), _uptime),
     "version": Method((), _version),
     "which": Method((), _which),

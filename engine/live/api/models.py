@@ -197,9 +197,9 @@ class Command(Given):
 
 
 class Reply(Model):
-    """A JSON-RPC 2.0 response: ``result``, or ``error`` with code and message."""
+    """A JSON-RPC 2.0 response: ``result``, or ``error`` with code and message, never both."""
 
-    jsonrpc: Literal["2.0"] = "2.0"
+    jsonrpc: Literal["2.0"]
     id: str | int | None
     result: Any = None
     error: dict[str, Any] | None = None

@@ -44,6 +44,7 @@ class Operation:
     errors: Mapping[int, str] = field(default_factory=dict)
     open: bool = False  # to those without the token
     token_in_query: bool = False
+    sparse: bool = False  # what the answer does not set is left out of it
 
 
 _NAME = {"type": "string", "minLength": 1, "maxLength": 64}
@@ -278,6 +279,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _mi,
         body=models.Command,
         answer=models.Reply,
+        sparse=True,
         token_in_query=True,
     ),
 )

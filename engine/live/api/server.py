@@ -144,7 +144,9 @@ def _handler(service: Service, operation: Operation, token: str | None, door: Do
         assert adapter is not None
         if isinstance(answer, (list, tuple)):
             answer = list(answer)
-        data = adapter.dump_json(adapter.validate_python(answer, from_attributes=True))
+        data = adapter.dump_json(
+            adapter.validate_python(answer, from_attributes=True), exclude_unset=operation.sparse
+        )
         return web.Response(body=data, status=operation.status, content_type="application/json")
 
     return _guard(handle, token, door, in_query=operation.token_in_query)

@@ -14,6 +14,7 @@ from engine.live.capture import Capture, HomerSender, Wanted
 from engine.live.capture.tap import CAPTURES_MAX
 from engine.live.host import LiveHost
 from engine.live.source import Source
+from engine.live.store.store import Store
 from engine.live.tally import CallBook, Counters
 from engine.nodes import NodeSnapshot
 from engine.snapshots import CallSnapshot, RegistrationSnapshot
@@ -37,6 +38,8 @@ class Operated(Protocol):
     def nodes_snapshot(self, now: float) -> Sequence[NodeSnapshot]: ...
 
     def others_snapshot(self) -> Sequence[NodeSnapshot]: ...
+
+    def peers_snapshot(self, now: float) -> Sequence[NodeSnapshot]: ...
 
     def calls(self, now: float) -> Iterator[CallSnapshot]: ...
 
@@ -79,6 +82,7 @@ class Service:
         self.configured_at = self.started_at
         self.stopping = False
         self.collector: HomerSender | None = None
+        self.store: Store | None = None
         self._changes = changes
         self._source = source
 

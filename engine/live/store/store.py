@@ -86,7 +86,7 @@ class Store:
         """The machine runs: give it what was kept, and carry out its orders from now on."""
         self._deliver, self._tell = deliver, tell
         if self._away:
-            tell(StoreLost(self._config.database or "", self._away, 0), monotonic())
+            tell(StoreLost(self.name, self._away, 0), monotonic())
             self._reading = asyncio.get_running_loop().create_task(self._read_late())
         else:
             deliver(Loaded(self._kept))
@@ -99,6 +99,21 @@ class Store:
         if self._queue.out or self._queue.deadline() < self._armed_for:
             self._go_on()
 
+    @property
+    def name(self) -> str:
+        """The database, as the topology calls it."""
+        return self._config.database or ""
+
+    @property
+    def away(self) -> bool:
+        """Whether the database does not answer, as far as is known."""
+        return self._queue.lost or (self._reading is not None and not self._reading.done())
+
+    @property
+    def waiting(self) -> int:
+        """How many records are not known to be in the database."""
+        return len(self._queue)
+
     async def stop(self) -> None:
         """Write what waits, if that is soon done, and say what is not."""
         ends = monotonic() + self._last_write_s
@@ -109,7 +124,7 @@ class Store:
             if self._queue.lost:
                 await asyncio.sleep(min(_RETRY_FIRST_S, max(ends - monotonic(), 0.0)))
         if len(self._queue) and self._tell is not None:
-            self._tell(RecordsUnwritten(self._config.database or "", len(self._queue)), monotonic())
+            self._tell(RecordsUnwritten(self.name, len(self._queue)), monotonic())
         self.kill()
 
     def kill(self) -> None:
@@ -187,6 +202,6 @@ class Store:
             assert self._deliver is not None
             assert self._tell is not None
             now = monotonic()
-            self._tell(StoreBack(self._config.database or "", now - began), now)
+            self._tell(StoreBack(self.name, now - began), now)
             self._deliver(Loaded(kept))
             return
