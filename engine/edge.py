@@ -53,7 +53,7 @@ from engine.proxy.renewal import Renewals, Surroundings
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
-from engine.rescue import Ground, Rescue
+from engine.rescue import Ground, Rescue, Ways
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -126,7 +126,7 @@ class Edge:
             self._admission, self._out, self._timers, config.timers, lambda name: interfaces[name].reliable
         )
         way, lifetime_s = registrar.targets.way, config.dialog_lifetime_s
-        ground = Ground(self._here, self._layer, self._timers, self._out, rng, way, lifetime_s)
+        ground = Ground(self._here, self._layer, self._timers, self._out, rng, Ways(registrar), {}, lifetime_s)
         self._core.rescue = self._new_rescue(ground) if config.rescue.enabled else None
         self._core.endings = Endings(ground, self._dialogs, self._pool, self._core.ends_of)
         if self.rtpengines is not None and self._core.legs is not None:
@@ -156,7 +156,15 @@ class Edge:
         legs = self._core.legs
         if legs is None:
             return None
-        return Rescue(self.config.rescue, ground, self._dialogs, ground.lifetime_s, legs, self._bridged)
+        return Rescue(
+            self.config.rescue,
+            ground,
+            self._dialogs,
+            ground.lifetime_s,
+            legs,
+            self._bridged,
+            self._pool.is_down,
+        )
 
     def _dialog_ended(self, key: tuple[bytes, bytes], now: float) -> None:
         """A dialog has ended, perhaps without a word of its own."""
@@ -347,6 +355,8 @@ class Edge:
         self._registrar.flow_lost(flow, reason, farewell, now)
         for branch in self._core.branches_on(flow):
             branch.flow_lost(reason, now)
+        if self._core.rescue is not None:
+            self._core.rescue.flow_lost(flow, reason, now)
 
     # --- nodes
 
@@ -368,6 +378,7 @@ class Edge:
                 self._core.rescue.node_lost(node.name, now)
             for branch in list(self._core.attempts_at(node)):
                 branch.node_down(now)
+            self._admission.node_down(node, now)
         elif node.state in (node_state.SUSPECT, node_state.RETURNING):
             self._prober.soon(node, now)
 

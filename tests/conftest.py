@@ -14,7 +14,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="A real FreeSWITCH (its SIP port) for the tests marked freeswitch, which call and pause it; can be "
         "repeated. Its event socket's port and password, a user's password and the numbers of two users are "
         "taken from FREESWITCH_EVENTS (8021), FREESWITCH_EVENTS_PASSWORD (ClueCon), FREESWITCH_PASSWORD (1234) "
-        "and FREESWITCH_USERS (1000,1001).",
+        "and FREESWITCH_USERS (1000,1001; also as 1000-1019).",
+    )
+    parser.addoption(
+        "--freeswitch-kill",
+        metavar="COMMAND",
+        help="The shell's command that kills the first --freeswitch with SIGKILL: calls are to outlive that.",
     )
 
 

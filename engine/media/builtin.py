@@ -187,10 +187,15 @@ class BuiltinJoined(WatchedMedia[JoinedCall]):
         self._carry_out(effects, now)
         return body
 
-    def told(self, side: Side) -> bytes:
+    def offer(self, side: Side, now: float) -> bytes:
         if self._call is None:
             raise SipError("its media have ended", 488)
-        return self._call.told(side)
+        return self._call.offer(side)
+
+    def answered(self, side: Side, answer: bytes, now: float) -> None:
+        if self._call is None:
+            raise SipError("its media have ended", 488)
+        self._carry_out(self._call.answered(side, answer, now), now)
 
     def release(self, now: float) -> None:
         self._end(now)

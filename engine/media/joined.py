@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.media.call import Parted
 from engine.media.codecs import read_codecs, write_codecs
-from engine.media.offer_answer import OTHER, Side
+from engine.media.offer_answer import OTHER, Side, align
 from engine.media.profiles import read_remote, write_local
 from engine.media.rules import MediaEffect
 from engine.media.sdp.description import parse
@@ -47,9 +47,44 @@ class JoinedCall(CallStreams):
         """What has to change in the data plane."""
         return self._streams[0].effects(self.call_id)
 
-    def told(self, side: Side) -> bytes:
-        """The description that a side was given last."""
+    def offer(self, side: Side) -> bytes:
+        """An offer to a side in the name of the other: what it was told last, as it holds now.
+
+        An answer that it was given may stand for less than an offer must: of keys and of DTLS' parts it names one.
+        """
+        half, stream = self._halves[side], self._streams[0]
+        out = parse(self._told[side], self._settings.limits)
+        place, end, far = out.media[half.place], stream.ends[side], stream.ends[OTHER[side]].remote
+        profile = end.profile
+        if profile is None or far is None:
+            raise SdpError("no audio that could go on", 488)
+        local = end.offer(profile, far.direction)
+        spoken = stream.spoken(side)
+        if {codec[:4] for codec in read_codecs(place)} != {codec[:4] for codec in spoken}:
+            write_codecs(place, spoken)
+        write_local(place, local, profile)
+        half.talk.finish(half.side, out, [local], half.party.host, feedback=False)
+        self._told[side] = bytes(out)
         return self._told[side]
+
+    def answered(self, side: Side, text: bytes, now: float) -> list[MediaEffect]:
+        """A side answers what it was offered so.
+
+        Raises
+        ------
+        SdpError
+            400 or 488: it can't be used.
+        """
+        half, stream = self._halves[side], self._streams[0]
+        description = parse(text, self._settings.limits)
+        align(description, parse(self._told[side], self._settings.limits))
+        section = description.media[half.place]
+        if section.rejected:
+            raise SdpError("the audio that was agreed is not answered", 488)
+        remote = read_remote(description, section)
+        stream.ends[side].hear_answer(remote, now)
+        stream.confirm(side, read_codecs(section))
+        return self.effects()
 
     def answer(self, side: Side, text: bytes, now: float) -> tuple[bytes, list[MediaEffect]]:
         """Answer an offer in the name of the other side.

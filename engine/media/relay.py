@@ -92,8 +92,18 @@ class JoinedMedia(Protocol):
         """
         ...
 
-    def told(self, side: Side) -> bytes:
-        """The description that a side was given last. Raises SipError where its media have ended."""
+    def offer(self, side: Side, now: float) -> bytes:
+        """An offer to a side, in the name of the other. Raises SipError where its media have ended."""
+        ...
+
+    def answered(self, side: Side, answer: bytes, now: float) -> None:
+        """What a side answers to it.
+
+        Raises
+        ------
+        SipError
+            400 or 488: it can't be used, and media stay as they were.
+        """
         ...
 
     def release(self, now: float) -> None:

@@ -130,6 +130,17 @@ class Stream:
         self._speak(side, outcome, theirs)
         return outcome
 
+    def confirm(self, side: Side, answered: tuple[Codec, ...]) -> None:
+        """A side answers what it was offered in the name of the other side: what it speaks already.
+
+        Raises
+        ------
+        SdpError
+            488 as in ``joining``.
+        """
+        other = OTHER[side]
+        self._speak(other, plan(self.spoken(other), self.spoken(side), answered), answered)
+
     def payload_types(self, side: Side) -> Container[int]:
         """What a side may send."""
         if self._plan is None:

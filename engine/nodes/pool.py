@@ -79,6 +79,11 @@ class Pool:
     def get(self, name: str) -> Node | None:
         return self._nodes.get(name)
 
+    def is_down(self, name: str) -> bool:
+        """Whether this node is known to be gone."""
+        node = self._nodes.get(name)
+        return node is None or node.state == state.DOWN
+
     def at(self, address: tuple[str, int]) -> Node | None:
         """The node that talks from this address."""
         return self._by_address.get(address)

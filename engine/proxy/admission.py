@@ -7,6 +7,7 @@ from typing import Final
 
 from engine.boundary import Flow, Send
 from engine.here import port_of
+from engine.nodes import Node
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
@@ -25,6 +26,8 @@ from engine.sip.uri import parse_uri
 ALLOW: Final = (
     b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER, PRACK, UPDATE, INFO, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
 )
+
+_GONE: Final = (b'Reason: Q.850;cause=27;text="DESTINATION_OUT_OF_ORDER"',)
 
 
 class Admission:
@@ -56,7 +59,7 @@ class Admission:
             routed, away = self._take_routes(request)
             key = loop_key(request)
             check_loop(request, core.here, key)
-            if core.rescue is not None and core.rescue.takes_ack(request):
+            if core.rescue is not None and core.rescue.takes_ack(request, now):
                 return
             target = None if away is not None else self._target(request, flow, routed)
             if away is not None:
@@ -214,6 +217,12 @@ class Admission:
 
     def _unavailable(self, why: str) -> RefusalError:
         return RefusalError(503, why, b"Retry-After: %d" % self._core.config.limits.retry_after_s)
+
+    def node_down(self, node: Node, now: float) -> None:
+        """Cancel what a node has asked of agents and they have not answered: nobody is left to take the answer."""
+        for transaction in self._core.layer.unanswered(node.flow.peer):
+            if isinstance(transaction.user, ResponseContext) and transaction.request.method == b"INVITE":
+                transaction.user.cancel(_GONE, now)
 
     def _cancel(self, transaction: ServerTransaction, now: float) -> None:
         core = self._core

@@ -442,7 +442,7 @@ class ResponseContext(Timed):
         """Send the final response, unless a 2xx has gone back already."""
         if self.final_sent:
             return
-        if self._failure and self.request.to.tag and is_taken_over(self.core, self.transaction, now):
+        if self._failure and not self.cancelled and is_taken_over(self.core, self.transaction, now):
             self._end(now)
             return
         if self.cancelled and (self._best is None or self._best.status != 487):

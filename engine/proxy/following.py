@@ -82,8 +82,9 @@ def ends_of(
 
 def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -> bool:
     """Whether the node died over a request within a dialog, and the dialog has been taken over."""
-    from_node = core.pool.at(transaction.flow.peer) is not None
-    return core.rescue is not None and core.rescue.takes(transaction, from_node, now)
+    if core.rescue is None or not transaction.request.to.tag:
+        return False
+    return core.rescue.takes(transaction, core.pool.at(transaction.flow.peer) is not None, now)
 
 
 def end_dialog(core: ProxyCore, request: Request, why: str, now: float) -> None:

@@ -43,6 +43,10 @@ class Others(Protocol):
         """The way to the one that reaches an agent."""
         ...
 
+    def route(self, key: bytes, call_id: bytes, flow: Flow) -> bytes:
+        """The Route line by which that one is asked to reach an agent in a call."""
+        ...
+
     def tell(self, key: bytes, now: float) -> None:
         """Tell them that this edge reaches an agent."""
         ...
@@ -213,6 +217,25 @@ class Targets:
             if not value or not is_elsewhere(parse_name_addr(value, "Contact").uri, flow):
                 return b""
         return self._tokens.seal(FlowToken(key, flow, call=digest_of(request.call_id)))
+
+    def reach(self, key: bytes, flow: Flow) -> Target:
+        """As ``way``, with the edge to ask where the agent has moved to another one.
+
+        Raises
+        ------
+        SipError
+            430 where its flow is gone.
+        """
+        binding, token = self._bindings.get(key), FlowToken(key, flow)
+        away = self._elsewhere(binding, token, b"")
+        if (
+            away is None
+            and binding is None
+            and self.peers is not None
+            and (way := self.peers.way(key)) is not None
+        ):
+            away = Target(way, key, b"", (way,))  # over UDP, where nothing tells that it left
+        return away or Target(self._flow(binding, token), key, b"")
 
     def way(self, key: bytes, flow: Flow) -> Flow:
         """Where an agent is reached now: by its binding, else as it was.

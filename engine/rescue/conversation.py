@@ -46,8 +46,11 @@ class RescuedConversation:
     def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
         return self._media.answer(self._side_of(stand_in), offer, now)
 
-    def described(self, stand_in: StandIn) -> bytes:
-        return self._media.told(self._side_of(stand_in))
+    def offer(self, stand_in: StandIn, now: float) -> bytes:
+        return self._media.offer(self._side_of(stand_in), now)
+
+    def answered(self, stand_in: StandIn, answer: bytes, now: float) -> None:
+        self._media.answered(self._side_of(stand_in), answer, now)
 
     def _side_of(self, stand_in: StandIn) -> Side:
         return "caller" if stand_in is self._stand_ins[0] else "callee"
@@ -85,7 +88,10 @@ class LostCall:
     def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
         raise SipError("nobody is there to hear", 488)
 
-    def described(self, stand_in: StandIn) -> bytes:
+    def offer(self, stand_in: StandIn, now: float) -> bytes:
+        raise SipError("nobody is there to hear", 488)
+
+    def answered(self, stand_in: StandIn, answer: bytes, now: float) -> None:
         raise SipError("nobody is there to hear", 488)
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:

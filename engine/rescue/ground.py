@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from engine.boundary import NEVER, Effect, Flow
 from engine.here import Here
+from engine.rescue.ways import Ways
 from engine.sip.headers import MAGIC_COOKIE
 from engine.sip.transactions import TransactionLayer
 from engine.timers import TimerQueue
 
+if TYPE_CHECKING:
+    from engine.rescue.errand import Errand
+
 
 class Ground(NamedTuple):
-    """``way`` tells where an agent is reached now: by the key of its binding, else as it was.
-
-    It raises SipError (430) where the flow is gone. ``lifetime_s`` is how long a dialog is stood in for at most.
-    """
+    """``lifetime_s`` is how long a dialog is stood in for at most; ``on_streams`` are the errands whose answers
+    are to come on a connection."""
 
     here: Here
     layer: TransactionLayer
     timers: TimerQueue
     out: list[Effect]
     rng: Random
-    way: Callable[[bytes, Flow], Flow]
+    ways: Ways
+    on_streams: dict[Flow, dict[Errand, None]]
     lifetime_s: float = NEVER
 
     def branch(self) -> bytes:

@@ -52,6 +52,7 @@ class NodeSide:
         "node",
         "node_calls",
         "transferred",
+        "unacknowledged",
         "updates",
     )
 
@@ -75,6 +76,7 @@ class NodeSide:
         self.interval: SessionInterval | None = None
         self.node_calls = False
         self.updates = False  # whether the agent allows UPDATE
+        self.unacknowledged = 0  # CSeq of an INVITE of the node whose 2xx went by, and whose ACK did not
         self.transferred = False  # a REFER was accepted: who speaks with whom is not known any more
 
     @classmethod
@@ -122,6 +124,7 @@ class NodeSide:
         dialog = Dialog.of_caller(response, flow)
         side = cls((invite.call_id, response.to.tag), node, mark, dialog, contact_uri(invite), agent_key, flow)
         side.node_calls = True
+        side.unacknowledged = invite.cseq.number
         side._learn(response, response, now)
         return side
 
@@ -173,6 +176,8 @@ class NodeSide:
                 self._node_moved(response)
             else:
                 self.dialog.refresh_target(response)
+                if request.method == b"INVITE":
+                    self.unacknowledged = request.cseq.number
             self.agree_interval(response, not from_node, now)
 
     def went_on(self, dialog: Dialog) -> None:
@@ -180,6 +185,11 @@ class NodeSide:
         on from there, and may have told another Contact in its answer."""
         self.dialog.local_number = max(self.dialog.local_number, dialog.local_number)
         self.dialog.remote_target = dialog.remote_target
+
+    def acknowledged(self, ack: Request) -> None:
+        """An ACK goes by."""
+        if ack.from_.tag == self.dialog.local_tag and ack.cseq.number == self.unacknowledged:
+            self.unacknowledged = 0
 
     def _node_moved(self, message: Message) -> None:
         try:

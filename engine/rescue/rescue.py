@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from engine.boundary import Flow
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
@@ -28,11 +30,13 @@ class Rescue:
         lifetime_s: float,
         media: Joiner,
         bridged: Bridged,
+        is_down: Callable[[str], bool],
     ) -> None:
         self.config = config
         self._dialogs = dialogs
         self._ground = ground
         self._media = media
+        self._is_down = is_down
         self._sides = Sides(ground.timers, lifetime_s, bridged)
         self._stand_ins: dict[DialogKey, StandIn] = {}
 
@@ -73,12 +77,20 @@ class Rescue:
         except SipError:
             return
         self._sides.add(side, now)
+        if node_calls and self._is_down(node):  # it rang when the node died, and was answered before our CANCEL
+            self._not_rescued(side, "it was answered when its node was gone", True, now)
 
     def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
         """A 2xx to a request within a dialog goes by; ``from_node``: the node gave it."""
         side = self._sides.of(request)
         if side is not None:
             side.answered(request, response, from_node, now)
+            return
+        stand_in = self._stand_in_of(request)
+        if stand_in is not None and not from_node and request.method == b"INVITE":
+            # A re-INVITE of the node, which died over it; the answer is to an offer that means nothing any more.
+            stand_in.acknowledge(request.cseq.number)
+            stand_in.renegotiate(now)
 
     def ended(self, key: DialogKey) -> None:
         """A dialog has ended, whoever said so."""
@@ -108,7 +120,7 @@ class Rescue:
             if not isinstance(other, str) and self._sides.partner(other, now) is not side:
                 other = "its other half belongs to another call"
             if isinstance(other, str):
-                self._not_rescued(side, other, now)
+                self._not_rescued(side, other, self._hangs_up, now)
                 continue
             left.pop(other, None)
             self._rescue(*((other, side) if side.node_calls else (side, other)), now)
@@ -119,17 +131,20 @@ class Rescue:
             media = self._media.join(one.key, one.agent, other.key, other.agent, now)
         except SipError as error:
             for each in (one, other):
-                self._not_rescued(each, error.why, now)
+                self._not_rescued(each, error.why, self._hangs_up, now)
             return
         conversation = RescuedConversation(self._ground, (one, other), media, self._forget, now)
         for stand_in in conversation.stand_ins:
             self._take_over(stand_in, now)
         self._ground.out.append(CallRescued(_text(one), _text(other), one.node))
 
-    def _not_rescued(self, side: NodeSide, why: str, now: float) -> None:
+    @property
+    def _hangs_up(self) -> bool:
+        return self.config.others == "end"
+
+    def _not_rescued(self, side: NodeSide, why: str, hang_up: bool, now: float) -> None:
         self._ground.out.append(CallNotRescued(_text(side), side.node, why))
         self._media.drop(side.key, now)
-        hang_up = self.config.others == "end"
         self._take_over(LostCall(self._ground, side, hang_up, self._forget, now).stand_in, now)
 
     def _take_over(self, stand_in: StandIn, now: float) -> None:
@@ -160,12 +175,21 @@ class Rescue:
             stand_in.receive(transaction, now)
         return True
 
-    def takes_ack(self, request: Request) -> bool:
+    def takes_ack(self, request: Request, now: float) -> bool:
         """Whether an ACK is for a stand-in."""
         stand_in = self._stand_in_of(request)
         if stand_in is not None:
-            stand_in.acknowledged()
-        return stand_in is not None
+            stand_in.acknowledged(request, now)
+            return True
+        side = self._sides.of(request)
+        if side is not None:
+            side.acknowledged(request)
+        return False
+
+    def flow_lost(self, flow: Flow, reason: str, now: float) -> None:
+        """An agent's connection is gone, on which answers to requests of ours were to come."""
+        for errand in list(self._ground.on_streams.get(flow, ())):
+            errand.flow_lost(reason, now)
 
     def _stand_in_of(self, request: Request) -> StandIn | None:
         if not self._stand_ins:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
-from engine.boundary import NEVER, Flow, Send
+from engine.boundary import NEVER, Send
 from engine.media.sdp.body import find_sdp
+from engine.notes import MediaRefused
+from engine.rescue.errand import NOBODY, Errand
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import NodeSide, SessionInterval
 from engine.sip.errors import SipError
-from engine.sip.message import Request, Response
-from engine.sip.transactions import ClientTransaction, ClientUser, ServerTransaction
-from engine.sip.transactions.transaction import UNATTENDED
+from engine.sip.message import Message, Request, Response
+from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 from engine.ua.answer import UnconfirmedAnswer
 from engine.ua.parts import EMPTY, Block, block, reply
@@ -31,8 +32,12 @@ class Conversation(Protocol):
         """The answer to an agent's offer. Raises SipError where it is to be refused."""
         ...
 
-    def described(self, stand_in: StandIn) -> bytes:
-        """The description that an agent was given last."""
+    def offer(self, stand_in: StandIn, now: float) -> bytes:
+        """An offer to an agent. Raises SipError where there is nothing to offer."""
+        ...
+
+    def answered(self, stand_in: StandIn, answer: bytes, now: float) -> None:
+        """The agent's answer to it. Raises SipError where it can't be used."""
         ...
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
@@ -47,7 +52,7 @@ class Conversation(Protocol):
 class StandIn(Timed):
     """Answers for the node, keeps its session timer, and can hang up. It stays a while after the end."""
 
-    __slots__ = ("_answer", "_conversation", "_ends_at", "_ground", "_number", "_over", "side")
+    __slots__ = ("_answer", "_conversation", "_ends_at", "_errand", "_ground", "_offers", "_over", "side")
 
     def __init__(self, ground: Ground, side: NodeSide, conversation: Conversation, now: float) -> None:
         super().__init__()
@@ -56,8 +61,11 @@ class StandIn(Timed):
         self.side = side
         self._over = False
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
-        self._number = 0  # CSeq of our own refresh
+        self._offers = False  # which bears our offer, so that the ACK is to bear the agent's answer
+        self._errand: Errand | None = None  # our own re-INVITE or UPDATE
         self._ends_at = now + ground.lifetime_s
+        if side.unacknowledged:  # the node died over the agent's 2xx
+            self.acknowledge(side.unacknowledged)
         self._keep_session(now)
 
     # --- what the agent asks
@@ -73,11 +81,29 @@ class StandIn(Timed):
         else:
             _ANSWERS.get(request.method, StandIn._refuse_method)(self, transaction, now)
 
-    def acknowledged(self) -> None:
-        """The ACK to a 2xx of ours came."""
+    def acknowledged(self, ack: Request, now: float) -> None:
+        """The ACK to a 2xx of ours came, perhaps with the answer to its offer (RFC 3261 §13.2.2.4)."""
+        if self._answer is None or ack.cseq.number != self.side.dialog.remote_number:
+            return
+        self._confirmed()
+        if self._offers:
+            self._take_answer(ack, now)
+
+    def _confirmed(self) -> None:
+        """Repeat our 2xx no more."""
         if self._answer is not None:
             self._answer.confirm()
             self._answer = None
+
+    def _take_answer(self, message: Message, now: float) -> None:
+        """What the agent answers to our offer; where it can't be used, media stay as they were."""
+        try:
+            found = find_sdp(message.get("content-type") or b"", message.body) if message.body else None
+            if found is not None:
+                self._conversation.answered(self, found.sdp, now)
+        except SipError as error:
+            call_id = self.side.key[0].decode("utf-8", "replace")
+            self._ground.out.append(MediaRefused(call_id, "answer", self.side.agent, error.status, error.why))
 
     def from_node(self, transaction: ServerTransaction, now: float) -> None:
         """The node has come back and speaks of a dialog that is no longer its own."""
@@ -97,7 +123,7 @@ class StandIn(Timed):
         """A re-INVITE or UPDATE: other media, or a refresh of the session, or both."""
         request, side = transaction.request, self.side
         invites = request.method == b"INVITE"
-        if invites and (self._answer is not None or self._number):
+        if invites and (self._answer is not None or self._invites):
             transaction.respond(reply(request, 491), now)  # §14.2: one at a time
             return
         try:
@@ -107,7 +133,7 @@ class StandIn(Timed):
             if found is not None:
                 body = self._conversation.answer(self, found.sdp, now)
             elif invites:
-                body = self._conversation.described(self)
+                body = self._conversation.offer(self, now)
         except SipError as error:
             lines = block(b"Min-SE: %d" % _LEAST_INTERVAL_S) if error.status == 422 else EMPTY
             transaction.respond(reply(request, error.status, headers=lines), now)
@@ -123,6 +149,7 @@ class StandIn(Timed):
         response = reply(request, 200, headers=headers, body=body)
         self._keep_session(now)
         if invites:
+            self._offers = found is None
             self._answer = UnconfirmedAnswer(transaction, response, self._ground.timers, self._no_ack, now)
         else:
             transaction.respond(response, now)
@@ -164,7 +191,7 @@ class StandIn(Timed):
         if self._over:
             return
         self._end(now)
-        self._send(b"BYE", block(*reasons), b"", UNATTENDED, now)
+        Errand(self._ground, self.side, b"BYE", block(*reasons), b"", NOBODY).begin(now)
 
     def fire(self, now: float) -> None:
         if self._over:
@@ -179,83 +206,88 @@ class StandIn(Timed):
         else:
             self._keep_session(now)
 
+    @property
+    def _invites(self) -> bool:
+        """Whether a re-INVITE of ours waits for its answer."""
+        return self._errand is not None and self._errand.sent and self._errand.method == b"INVITE"
+
     def _refresh(self, now: float) -> None:
         """Refresh the session as the node would have, by UPDATE where the agent knows it (RFC 4028 §7.4)."""
         side, interval = self.side, self.side.interval
-        if interval is None or self._number:
+        if interval is None or self._errand is not None:
             return
-        headers = block(
-            b"Contact: <" + side.contact + b">",
+        timer = block(
             b"Session-Expires: %d;refresher=uac" % interval.interval_s,
             b"Supported: timer",
         )
         if side.updates:
-            self._send(b"UPDATE", headers, b"", self, now)
+            self._ask(b"UPDATE", timer, b"", now)
         else:
-            try:
-                body = self._conversation.described(self)
-            except SipError as error:
-                self._lost(error.why, now)  # there is nothing to offer
-                return
-            self._send(b"INVITE", headers + _SDP, body, self, now)
+            self._offer(timer, now)
 
-    def _send(self, method: bytes, headers: Block, body: bytes, user: ClientUser, now: float) -> None:
-        ground, dialog = self._ground, self.side.dialog
+    def renegotiate(self, now: float) -> None:
+        """Bring the agent's media into line with what is said of them here."""
+        if not self._over and self._errand is None and self._answer is None:
+            self._offer(EMPTY, now)
+
+    def _offer(self, headers: Block, now: float) -> None:
         try:
-            flow = self._way()
+            body = self._conversation.offer(self, now)
         except SipError as error:
-            if not self._over:
-                self._lost(error.why, now)
-            return  # an agent whose connection is gone hears of no end: its own session timer tells
-        branch = ground.branch()
-        number = dialog.next_number()
-        via = ground.here.via(flow.interface, branch)
-        request = dialog.request(method, via, number, headers, body)
-        if method != b"BYE":
-            self._number = number
-        ground.layer.send(request, flow, user, now, branch)
-
-    def _way(self) -> Flow:
-        return self._ground.way(self.side.agent_key, self.side.agent_flow)
-
-    # --- ClientUser, for a refresh
-
-    def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
-        status, invites = response.status, response.cseq.method == b"INVITE"
-        if status < 200:
+            self._lost(error.why, now)  # there is nothing to offer
             return
-        number, self._number = self._number, 0
+        self._ask(b"INVITE", headers + _ALLOW + _SDP, body, now)
+
+    def _ask(self, method: bytes, headers: Block, body: bytes, now: float) -> None:
+        contact = block(b"Contact: <" + self.side.contact + b">")
+        self._errand = Errand(self._ground, self.side, method, contact + headers, body, self)
+        self._errand.begin(now)
+
+    # --- ErrandUser
+
+    def on_answer(self, errand: Errand, response: Response, now: float) -> None:
+        """A final response to a refresh, or to an offer."""
+        status, invites = response.status, errand.method == b"INVITE"
+        pending = errand is self._errand
+        if pending:
+            self._errand = None
         if status < 300:
             if invites:
-                self._acknowledge(response.cseq.number)
-            if number and not self._over:
+                self.acknowledge(response.cseq.number)
+            if pending and not self._over:
                 self.side.dialog.refresh_target(response)
+                if invites:
+                    self._take_answer(response, now)
                 self.side.agree_interval(response, True, now)
                 self._keep_session(now)
-        elif self._over or self.side.interval is None:
+        elif self._over:
             return
         elif status in (408, 481):  # §12.2.1.2
             self._lost(f"answered {status}", now)
+        elif self.side.interval is None:
+            return
         elif status == 491:
             self._ground.timers.arm(self, now + _AGAIN_S)
         else:  # the agent is there, but the session runs out if it does not refresh it (RFC 4028 §10)
             self.side.interval = self.side.interval._replace(by_node=False)
             self._keep_session(now)
 
-    def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
-        self._lost("no answer to a refresh", now)
+    def on_failure(self, errand: Errand, why: str, now: float) -> None:
+        self._errand = None
+        self._lost(why, now)
 
-    def on_unreachable(self, transaction: ClientTransaction, reason: str, now: float) -> None:
-        self._lost(reason, now)
-
-    def _acknowledge(self, number: int) -> None:
-        ground = self._ground
+    def acknowledge(self, number: int) -> None:
+        """Send the ACK to a 2xx of the agent."""
+        ground, side = self._ground, self.side
+        side.unacknowledged = 0
         try:
-            flow = self._way()
+            way = ground.ways.to(side.agent_key, side.agent_flow, side.key[0])
         except SipError:
             return  # the agent repeats its 2xx, and ends the call if it stays away
-        via = ground.here.via(flow.interface, ground.branch())
-        ground.out.append(Send(flow, bytes(self.side.dialog.request(b"ACK", via, number))))
+        ack = side.dialog.request(b"ACK", ground.here.via(way.flow.interface, ground.branch()), number)
+        if way.route:
+            ack.add_first("route", way.route)
+        ground.out.append(Send(way.flow, bytes(ack)))
 
     # --- the end
 
@@ -272,7 +304,9 @@ class StandIn(Timed):
 
     def _end(self, now: float) -> None:
         self._over = True
-        self.acknowledged()
+        self._confirmed()
+        if self._errand is not None:
+            self._errand.give_up()
         self._ground.timers.arm(self, now + _LINGERS_S)
 
 

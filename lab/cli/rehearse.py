@@ -45,6 +45,12 @@ def rehearse(
         list[str] | None,
         typer.Option("--real", metavar="NODE", help="This node is a real FreeSWITCH, at its address; repeatable."),
     ] = None,
+    kill_with: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--kill-with", metavar="NODE=COMMAND", help="How the scenario kills this real node; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Run a scenario in real time on real sockets: the edges, with modelled FreeSWITCH nodes and callers.
 
@@ -57,6 +63,7 @@ def rehearse(
         siptwin rehearse seed
         siptwin rehearse my.yaml --free-ports --duration 20 --policy my_policy.py:Mine
         siptwin rehearse my.yaml --real FS1 --real FS2
+        siptwin rehearse my.yaml --real FS1 --kill-with "FS1=ssh fs1 pkill -9 freeswitch"
     """
     import sys
 
@@ -64,6 +71,7 @@ def rehearse(
     from lab.cli.reading import read_topology
     from lab.rehearsal import rehearse_topology
 
+    killers = dict(each.partition("=")[::2] for each in kill_with or ())
     read = read_topology(topology, settings, scenario)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"rehearsing {read.name}", total_s, shown=not (as_json or log)) as progress:
@@ -75,6 +83,7 @@ def rehearse(
             duration_s=duration,
             free_ports=free_ports,
             real=real or (),
+            kill_with=killers,
             progress=progress,
             messages=capture is not None,
             on_note=log_to_stderr if log else None,

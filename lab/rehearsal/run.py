@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from engine.live.loops import run
 from engine.live.notes import MachineFailed
@@ -22,7 +23,7 @@ from lab.watch import CallWatch
 from lab.wording import fault_words
 from sim.build import parts
 from sim.checkers import Checker, DialogBalance, KnownDown, SilentLogOuts, SlotBalance
-from sim.faults import Fault
+from sim.faults import Fault, ProcessFault
 from sim.run import heedless_edges, kept_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
@@ -60,6 +61,7 @@ def rehearse_topology(
     drain_s: float = DRAIN_S,
     free_ports: bool = False,
     real: Collection[str] = (),
+    kill_with: Mapping[str, str] = MappingProxyType({}),
     messages: bool = False,
     progress: Callable[[float], None] | None = None,
     on_message: MessageListener | None = None,
@@ -81,6 +83,8 @@ def rehearse_topology(
     real : collection of str
         Nodes that are there already, at their addresses: a real FreeSWITCH takes the model's place. No address is
         moved then.
+    kill_with : mapping of str to str
+        The shell's command that kills a real node, where the scenario's faults may; by the node's name.
     messages : bool
         Keep them all in the outcome.
     warn : callable, optional
@@ -93,8 +97,12 @@ def rehearse_topology(
     LiveError
         If an address is taken.
     InputError
-        If the addresses cannot be moved, or ``real`` names what is no node.
+        If the addresses cannot be moved, or ``real`` names what is no node, or ``kill_with`` what is not real.
     """
+    if unreal := [name for name in kill_with if name not in real]:
+        raise InputError(f"a command that kills {unreal[0]}, which is a model - give --real {unreal[0]} as well")
+    if mute := [name for name, command in kill_with.items() if not command]:
+        raise InputError(f"no command that kills {mute[0]} - write --kill-with {mute[0]}=COMMAND")
     if strange := [name for name in real if name not in topology.nodes]:
         raise InputError(f"{topology.name} has no node {strange[0]} - it has {', '.join(topology.nodes)}")
     began = perf_counter()
@@ -114,8 +122,13 @@ def rehearse_topology(
         update={"faults": tuple(each for each in chosen.faults if _can_happen(topology, each, real))}
     )
     faults = [fault for fault in faults_of(staged, happening, cast) if fault.at_s < lasts_s]
+    faults += [
+        ProcessFault(at_s=each.at_s, kind="kill", targets=(each.target,))
+        for each in chosen.faults
+        if _is_kill(each, kill_with) and each.at_s < lasts_s
+    ]
     if warn is not None:
-        for what in _left_out(topology, chosen, lasts_s, real):
+        for what in _left_out(topology, chosen, lasts_s, real, kill_with):
             warn(what)
     trace = Trace("all" if messages else "notes")
     watch = CallWatch()
@@ -125,7 +138,7 @@ def rehearse_topology(
     trace.listen(watch.on_message, watch.on_note)
     trace.listen(on_message, on_note)
     with TemporaryDirectory(prefix="siptwin-") as folder:
-        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder), certificates)
+        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder), certificates, kill_with)
         end_s = _run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",
@@ -194,13 +207,20 @@ def rehearse(
     )
 
 
-def _left_out(topology: Topology, scenario: Scenario, lasts_s: float, real: Collection[str]) -> Iterator[str]:
+def _is_kill(fault: given.Fault, kill_with: Collection[str]) -> TypeGuard[given.ProcessFault]:
+    return isinstance(fault, given.ProcessFault) and fault.kind == "kill" and fault.target in kill_with
+
+
+def _left_out(
+    topology: Topology, scenario: Scenario, lasts_s: float, real: Collection[str], kill_with: Collection[str]
+) -> Iterator[str]:
     """What a rehearsal cannot have, in words."""
     boxes = [*(f"NAT {name}" for name in topology.nats), *(f"balancer {name}" for name in topology.balancers)]
     if boxes:
         yield f"left out, since a real loopback has none: {', '.join(boxes)}; clients talk to the edges themselves"
     for fault in scenario.faults:
-        if not _can_happen(topology, fault, real) and fault.at_s < lasts_s:
+        happens = _can_happen(topology, fault, real) or _is_kill(fault, kill_with)
+        if not happens and fault.at_s < lasts_s:
             lacks = "a real loopback has no links"
             if _is_on_database(topology, fault):
                 lacks = "its database is a file"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -44,12 +45,14 @@ class Stage:
         trace: Trace,
         folder: Path,
         certificates: Mapping[str, Certificate] = MappingProxyType({}),
+        kill_with: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self._parts = {part.place: part for part in parts}
         self._streams = RandomStreams(seed)
         self._trace = trace
         self._folder = folder
         self._certificates = certificates  # of the edges' relays
+        self._kill_with = kill_with  # commands that kill real nodes
         self._stores: dict[str, Store] = {}
         self._hosts: dict[str, LiveHost] = {}
         self._machines: dict[str, Tapped] = {}
@@ -179,7 +182,9 @@ class Stage:
             host.thaw()
 
     async def _to_process(self, fault: ProcessFault, target: str) -> None:
-        if fault.kind == "start":
+        if fault.kind == "kill" and target in self._kill_with:
+            await (await asyncio.create_subprocess_shell(self._kill_with[target])).wait()
+        elif fault.kind == "start":
             await self._start(target, keep_data=fault.keep_data)
         elif self.runs(target):
             host = self._hosts[target]

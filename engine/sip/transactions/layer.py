@@ -131,6 +131,10 @@ class TransactionLayer:
         """The INVITE transaction that this CANCEL means (§9.2)."""
         return self._servers.get(server_key(cancel, b"INVITE"))
 
+    def unanswered(self, peer: Address) -> list[ServerTransaction]:
+        """The requests that came from this address and have no final response yet, oldest first."""
+        return [each for each in self._servers.values() if each.flow.peer == peer and not each.answered]
+
     def knows(self, request: Request) -> bool:
         """Whether this request belongs to a transaction that lives: a repetition, or the ACK of a failure."""
         return server_key(request) in self._servers

@@ -35,17 +35,25 @@ class Conversation:
         browser: bool = False,
         body: bytes = BARESIP,
         body_of_a: bytes | None = None,
+        body_of_b: bytes | None = None,
         lines: tuple[str, ...] = (),
         agreed: str = "",
+        agreed_by_b: str = "",
+        b: Peer | None = None,
+        acknowledged: bool = True,
         allow: str = "INVITE, ACK, BYE, CANCEL, UPDATE",
     ) -> None:
-        """``agreed`` is a header of the node's 2xx to A, who allows the methods of ``allow``."""
+        """``agreed`` is a header of the node's 2xx to A, who allows the methods of ``allow``; so is
+        ``agreed_by_b`` of B's to the node, which may die before it has acknowledged that. ``b`` is B where it is
+        registered."""
         self.world = world
         self.a = world.peer(ONE[0], 50_000, "wss", stream=7) if browser else world.peer(*ONE)
         if browser:
             self.a.opens()
-        self.b = world.peer(*OTHER)
-        registers(self.b, user="1001")
+        if b is None:
+            b = world.peer(*OTHER)
+            registers(b, user="1001")
+        self.b = b
         contact = stored(world.called("REGISTER"))
         body_of_a = body if body_of_a is None else body_of_a
         self.call = self.a.invite(f"sip:1001@{EDGE}", f"Allow: {allow}", *lines, body=body_of_a)
@@ -55,8 +63,9 @@ class Conversation:
         self.leg = Exchange(self.node, "INVITE", contact, *copied, body=NODE if body else b"")
         self.leg.send()
         self.invited: Wire = self.b.got("INVITE")[-1]
-        self.b.replies(self.invited, 200, tag=self.b.tag_for(self.invited), body=body)
-        self.leg.ack()
+        self.b.replies(self.invited, 200, agreed_by_b, tag=self.b.tag_for(self.invited), body=body_of_b or body)
+        if acknowledged:
+            self.leg.ack()
         self.node.answer(200, agreed, body=NODE if body else b"")
         self.call.ack()
 
