@@ -201,8 +201,11 @@ class RescueConfig:
 
     enabled: bool = True
     # Calls that can't go on, to an application of the node as a rule. end: the agent is told BYE; hold: it is left
-    # in silence, and may hang up in its own time.
-    others: Literal["end", "hold"] = "end"
+    # in silence, and may hang up in its own time; move: another node is called for it, with X-Siptwin-Rescued.
+    others: Literal["end", "hold", "move"] = "end"
+    otherwise: Literal["end", "hold"] = "end"  # of those that can't be moved
+    moves_per_s: float = 20.0  # FreeSWITCH takes 30 calls a second by itself, and others call as well
+    move_within_s: float = 60.0  # from the death to the answer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Final, NamedTuple
 
 from engine import snapshots
@@ -49,11 +50,12 @@ from engine.proxy.core import ProxyCore
 from engine.proxy.endings import Endings
 from engine.proxy.forward import note_source
 from engine.proxy.legs import Legs
+from engine.proxy.placing import place
 from engine.proxy.renewal import Renewals, Surroundings
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
-from engine.rescue import Ground, Rescue, Ways
+from engine.rescue import Bridge, Ground, Rescue, Ways
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -164,6 +166,7 @@ class Edge:
             legs,
             self._bridged,
             self._pool.is_down,
+            partial(place, self._core),
         )
 
     def _dialog_ended(self, key: tuple[bytes, bytes], now: float) -> None:
@@ -172,16 +175,16 @@ class Edge:
         if core.legs is not None:
             core.legs.drop(key, now)
         if core.rescue is not None:
-            core.rescue.ended(key)
+            core.rescue.ended(key, now)
 
-    def _bridged(self, node: str, call_id: bytes, now: float) -> bytes | None:
+    def _bridged(self, node: str, call_id: bytes, now: float) -> Bridge | None:
         """What a node's events say of a call (``engine.rescue.sides.Bridged``)."""
         calls = self.events.fresh_calls(node, now)
         leg = None if calls is None else calls.of_call(call_id.decode("utf-8", "replace"))
         if calls is None or leg is None:
             return None
         other = calls.partner(leg.call_id)
-        return b"" if other is None else other.call_id.encode()
+        return Bridge(bool(leg.peer), b"" if other is None else other.call_id.encode())
 
     # --- Machine
 

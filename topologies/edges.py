@@ -154,7 +154,15 @@ Rescue = Annotated[
     RescueConfig,
     Mirror(
         enabled=Field(description="Whether conversations go on when their node dies (takes a relay)."),
-        others=Field(description="end or hold calls that can't go on: to an application, or without proof."),
+        others=Field(
+            description="What becomes of calls that can't go on: end, hold (in silence), or move: a call to an "
+            "application, as the node's events tell, is made anew to another node, with X-Siptwin-Rescued."
+        ),
+        otherwise=Field(description="end or hold those that can't be moved."),
+        moves_per_s=Field(gt=0, description="How many are moved in a second at most."),
+        move_within_s=Field(
+            gt=0, description="Seconds from a node's death in which a call is moved, or not at all."
+        ),
     ),
 ]
 

@@ -12,6 +12,8 @@ from engine.notes import (
     AttemptEnded,
     CallAnswered,
     CallFailed,
+    CallMoved,
+    CallMoving,
     CallNotRescued,
     DialogEnded,
     MediaEnded,
@@ -63,6 +65,7 @@ class Entry:
     began_at: float
     answered_at: float
     attempts: int
+    moved: str = ""  # to which nodes, since its own has died
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,8 @@ class CallRecord:
     """One call that is over. ``answered_at`` is None where nobody answered; ``end`` says how it ended.
 
     ``end`` is refused for a call without an answer, else what ended the dialog: bye, lost, gone, by order,
-    lifetime, node lost; and of a call that outlived its node, how it ended without it.
+    lifetime, node lost; and of a call that outlived its node, how it ended without it: rescued, then ...; moved
+    to FS2, then ....
     """
 
     call_id: str
@@ -124,6 +128,7 @@ class CallBook:
     def __init__(self, clock: Callable[[], float] = time.time, *, relays: bool = False) -> None:
         self.standing: dict[str, Entry] = {}
         self._over: dict[str, None] = {}  # the latest that are recorded: forks of one INVITE end one by one
+        self._moving: dict[str, None] = {}  # Call-IDs of the edge's own calls: they are part of another record
         self.sinks: list[Callable[[CallRecord], None]] = []
         self._clock = clock
         self._relays = relays
@@ -132,7 +137,19 @@ class CallBook:
     def __call__(self, note: Note, _now: float) -> None:
         if self._ended:
             self._write_overdue()
-        if isinstance(note, CallAnswered):
+        if isinstance(note, CallMoving):
+            if len(self._moving) >= STANDING_MAX:
+                del self._moving[next(iter(self._moving))]
+            self._moving[note.other_call_id] = None
+        elif isinstance(note, CallMoved):
+            entry = self.standing.get(note.call_id)
+            if entry is not None:
+                moved = f"{entry.moved}, {note.to}" if entry.moved else note.to
+                self.standing[note.call_id] = replace(entry, moved=moved)
+        elif isinstance(note, (CallAnswered, CallFailed, DialogEnded)) and note.call_id in self._moving:
+            if not isinstance(note, CallAnswered):
+                del self._moving[note.call_id]
+        elif isinstance(note, CallAnswered):
             if note.method == "INVITE" and note.node:
                 if len(self.standing) >= STANDING_MAX:
                     del self.standing[next(iter(self.standing))]
@@ -150,8 +167,8 @@ class CallBook:
         elif isinstance(note, CallNotRescued):
             self._end(note.call_id, "node lost")
         elif isinstance(note, RescuedCallEnded):
-            self._end(note.call_id, f"rescued, then {note.why}")
-            self._end(note.other_call_id, f"rescued, then {note.why}")
+            for call_id in (note.call_id, note.other_call_id):
+                self._end(call_id, f"rescued, then {note.why}")
         elif isinstance(note, MediaEnded):
             ended = self._ended.get(note.call_id)
             if ended is not None and ended.heard(note):
@@ -164,6 +181,8 @@ class CallBook:
         entry = self.standing.pop(call_id, None)
         if entry is None or not self.sinks:
             return
+        if entry.moved:
+            why = f"moved to {entry.moved}, then {why.removeprefix('rescued, then ')}"
         record = _ended(call_id, why, entry, self._clock())
         if self._relays:
             self._note_over(call_id)

@@ -8,12 +8,12 @@ from typing import Any
 
 from engine.boundary import Effect
 from engine.config import RelayConfig
-from engine.media.call import RelayedCall
+from engine.media.call import Parted, RelayedCall
 from engine.media.configured import media_settings, places
 from engine.media.joined import JoinedCall
 from engine.media.offer_answer import Carrier, Side
 from engine.media.ports import PortPool, PortsExhaustedError
-from engine.media.relay import Passage, Peer, RelayedMedia, Then
+from engine.media.relay import JoinedMedia, Passage, Peer, RelayedMedia, Then
 from engine.media.rules import (
     BindPorts,
     MediaEffect,
@@ -158,12 +158,17 @@ class BuiltinMedia(WatchedMedia[RelayedCall]):
         if self._call is not None:
             self._call.ended(carrier, tag)
 
-    def join(self, side: Side, other: RelayedMedia, other_side: Side, now: float) -> BuiltinJoined:
-        if not isinstance(other, BuiltinMedia) or self._call is None or other._call is None:
+    def told(self, side: Side) -> bytes:
+        return b"" if self._call is None else self._call.told(side)
+
+    def part(self, side: Side) -> Parted:
+        """Give away our end towards a side. Raises SipError."""
+        if self._call is None:
             raise SipError("its media are not relayed here", 488)
-        relay = self._builtin
-        call = JoinedCall(self._call.part(side), other._call.part(other_side), relay.settings)
-        return BuiltinJoined(relay, self._call_id, call, (self, other), now)
+        return self._call.part(side)
+
+    def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> BuiltinJoined:
+        return _join(self._builtin, self._call_id, self, side, other, other_side, now)
 
     def release(self, now: float) -> None:
         self._end(now)
@@ -173,9 +178,10 @@ class BuiltinJoined(WatchedMedia[JoinedCall]):
     """The media of two agents whose node is gone."""
 
     def __init__(
-        self, relay: BuiltinRelay, call_id: str, call: JoinedCall, before: Iterable[BuiltinMedia], now: float
+        self, relay: BuiltinRelay, call_id: str, call: JoinedCall, before: Iterable[WatchedMedia[Any]], now: float
     ) -> None:
         super().__init__(relay, call_id)
+        self._builtin = relay
         self._call = call
         self._take_over(before, now)
         self._carry_out(call.effects(), now)
@@ -197,5 +203,32 @@ class BuiltinJoined(WatchedMedia[JoinedCall]):
             raise SipError("its media have ended", 488)
         self._carry_out(self._call.answered(side, answer, now), now)
 
+    def told(self, side: Side) -> bytes:
+        return b"" if self._call is None else self._call.told(side)
+
+    def part(self, side: Side) -> Parted:
+        """As of a call."""
+        if self._call is None:
+            raise SipError("its media have ended", 488)
+        return self._call.part(side)
+
+    def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> BuiltinJoined:
+        return _join(self._builtin, self._call_id, self, side, other, other_side, now)
+
     def release(self, now: float) -> None:
         self._end(now)
+
+
+def _join(
+    relay: BuiltinRelay,
+    call_id: str,
+    one: BuiltinMedia | BuiltinJoined,
+    side: Side,
+    other: RelayedMedia | JoinedMedia,
+    other_side: Side,
+    now: float,
+) -> BuiltinJoined:
+    if not isinstance(other, (BuiltinMedia, BuiltinJoined)):
+        raise SipError("its media are not relayed here", 488)
+    call = JoinedCall(one.part(side), other.part(other_side), relay.settings)
+    return BuiltinJoined(relay, call_id, call, (one, other), now)

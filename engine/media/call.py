@@ -41,9 +41,10 @@ class Parted(NamedTuple):
     call_id: str
     place: int  # of the audio's m= line
     stream: Stream
-    side: Side
+    side: Side  # in the stream
     party: Party
     talk: Conversation
+    talk_side: Side  # in the talk: another one where the stream was joined before
     told: bytes  # the description that it was given last
 
 
@@ -108,6 +109,10 @@ class RelayedCall(CallStreams):
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
         self._talk.ended(carrier, tag)
 
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last, empty where there was none."""
+        return self._talk.told(side)
+
     def part(self, side: Side) -> Parted:
         """Give away our end towards a side, with what it was told; ``release`` gives the rest back.
 
@@ -119,7 +124,7 @@ class RelayedCall(CallStreams):
         told = self._talk.told(side)
         for place, stream in self._streams.items():
             if told and stream.kind == b"audio" and stream.offerer is not None:
-                return Parted(self.call_id, place, stream, side, self._parties[side], self._talk, told)
+                return Parted(self.call_id, place, stream, side, self._parties[side], self._talk, side, told)
         raise SdpError("no audio that could go on", 488)
 
     def release(self, now: float) -> list[MediaEffect]:

@@ -47,6 +47,15 @@ class JoinedCall(CallStreams):
         """What has to change in the data plane."""
         return self._streams[0].effects(self.call_id)
 
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last."""
+        return self._told[side]
+
+    def part(self, side: Side) -> Parted:
+        """Give away our end towards a side once more; ``release`` gives the rest back."""
+        half = self._halves[side]
+        return half._replace(stream=self._streams[0], side=side, told=self._told[side])
+
     def offer(self, side: Side) -> bytes:
         """An offer to a side in the name of the other: what it was told last, as it holds now.
 
@@ -63,7 +72,7 @@ class JoinedCall(CallStreams):
         if {codec[:4] for codec in read_codecs(place)} != {codec[:4] for codec in spoken}:
             write_codecs(place, spoken)
         write_local(place, local, profile)
-        half.talk.finish(half.side, out, [local], half.party.host, feedback=False)
+        half.talk.finish(half.talk_side, out, [local], half.party.host, feedback=False)
         self._told[side] = bytes(out)
         return self._told[side]
 
@@ -98,11 +107,11 @@ class JoinedCall(CallStreams):
         description = parse(text, self._settings.limits)
         if half.place >= len(description.media) or description.media[half.place].rejected:
             raise SdpError("the audio that was agreed is not offered", 488)
-        half.talk.offered(half.side, description)
+        half.talk.offered(half.talk_side, description)
         out = description.copy()
         for index, place in enumerate(out.media):
             if index != half.place:
-                half.talk.answer_no(OTHER[half.side], index, place)
+                half.talk.answer_no(OTHER[half.talk_side], index, place)
         section, place = description.media[half.place], out.media[half.place]
         remote = read_remote(description, section)
         outcome = stream.renew(side, read_codecs(section))
@@ -113,6 +122,6 @@ class JoinedCall(CallStreams):
         place.drop(_OWN)
         write_codecs(place, outcome.told)
         write_local(place, local, remote.profile)
-        half.talk.finish(half.side, out, [local], half.party.host, feedback=False)
+        half.talk.finish(half.talk_side, out, [local], half.party.host, feedback=False)
         self._told[side] = bytes(out)
         return self._told[side], self.effects()

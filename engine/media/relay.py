@@ -61,7 +61,11 @@ class RelayedMedia(Protocol):
         """A final response, or an ACK, came without a description: an offer that it leaves open is void."""
         ...
 
-    def join(self, side: Side, other: RelayedMedia, other_side: Side, now: float) -> JoinedMedia:
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last; empty where there was none."""
+        ...
+
+    def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> JoinedMedia:
         """Let a side of this call and one of another hear each other, without the node between them.
 
         Both calls still have to be released.
@@ -105,6 +109,12 @@ class JoinedMedia(Protocol):
             400 or 488: it can't be used, and media stay as they were.
         """
         ...
+
+    def told(self, side: Side) -> bytes:
+        """As of a call (``RelayedMedia``); so is ``join``: the node that one of the two was at has died."""
+        ...
+
+    def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> JoinedMedia: ...
 
     def release(self, now: float) -> None:
         """The conversation is over."""

@@ -131,6 +131,27 @@ class CallNotRescued(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class CallMoving(Note):
+    """The node of a call to an application died: another one is called for it, by ``other_call_id``."""
+
+    call_id: str
+    other_call_id: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallMoved(Note):
+    """``to`` has answered, and the agent goes on there. ``after_s``: since the death of ``node``."""
+
+    level: ClassVar[Level] = Level.WARNING
+    call_id: str
+    other_call_id: str
+    node: str
+    to: str
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RescuedCallEnded(Note):
     """A rescued conversation is over. ``why``: bye, or how an agent was lost."""
 

@@ -18,6 +18,8 @@ from engine.media.offer_answer import OTHER, Carrier, Side
 from engine.media.profiles import Kind
 from engine.media.relay import JoinedMedia, Outcome, Passage, Peer, Relay, RelayedMedia
 from engine.media.sdp.body import SdpBody, find_sdp
+from engine.media.sdp.description import Limits
+from engine.media.silent import silent_offer
 from engine.nodes import Pool
 from engine.notes import MediaRefused
 from engine.proxy.ends import Ends
@@ -213,7 +215,18 @@ class Legs(Timed):
     They end as dialogs do (``engine.dialogs``), and after ``lifetime_s`` at the latest.
     """
 
-    __slots__ = ("_by_dialog", "_by_media", "_here", "_lifetime_s", "_pool", "_timers", "out", "relay", "renews")
+    __slots__ = (
+        "_by_dialog",
+        "_by_media",
+        "_here",
+        "_kept",
+        "_lifetime_s",
+        "_pool",
+        "_timers",
+        "out",
+        "relay",
+        "renews",
+    )
 
     def __init__(
         self, relay: Relay, here: Here, pool: Pool, timers: TimerQueue, out: list[Effect], lifetime_s: float
@@ -228,6 +241,7 @@ class Legs(Timed):
         self._timers = timers
         self._lifetime_s = lifetime_s
         self._by_dialog: dict[tuple[bytes, bytes], Leg] = {}
+        self._kept: dict[DialogKey, RelayedMedia | JoinedMedia] = {}  # of calls that are moved
 
     def leg_for(
         self, request: Request, came: Flow, goes: Flow, branch: bytes, now: float
@@ -313,13 +327,53 @@ class Legs(Timed):
         SipError
             Where their media can't be joined.
         """
-        first, second = self._by_dialog.get(one), self._by_dialog.get(other)
-        if first is None or second is None or first.media is None or second.media is None:
+        first, second = self._media(one), self._media(other)
+        if first is None or second is None:
             raise SipError("its media are not relayed here", 488)
-        joined = first.media.join(one_side, second.media, other_side, now)
-        for leg in (first, second):
-            self.release(leg, now)
+        joined = first.join(one_side, second, other_side, now)
+        for key in (one, other):
+            self.let_go(key, now)
         return joined
+
+    def keep(self, key: DialogKey, joined: JoinedMedia | None = None) -> None:
+        """The media of a dialog outlive it, to be joined by its key: its own, or such as were joined since."""
+        leg = self._by_dialog.get(key)
+        if joined is not None:
+            self._kept[key] = joined
+        elif leg is not None and leg.media is not None:
+            self._kept[key] = leg.media
+            self._by_media.pop(leg.media, None)
+            leg.media = None
+
+    def let_go(self, key: DialogKey, now: float) -> None:
+        """Give back what the media of a dialog hold, kept or not."""
+        media = self.forget(key)
+        if media is not None:
+            media.release(now)
+        leg = self._by_dialog.get(key)
+        if leg is not None:
+            self.release(leg, now)
+
+    def forget(self, key: DialogKey) -> RelayedMedia | JoinedMedia | None:
+        """Kept media are given back by who has joined them."""
+        return self._kept.pop(key, None)
+
+    def offer_of(self, key: DialogKey, side: Side) -> bytes:
+        """What a side speaks, as an offer of its own without an address.
+
+        Raises
+        ------
+        SipError
+            488 where it has no media here.
+        """
+        media = self._media(key)
+        if media is None:
+            raise SipError("its media are not relayed here", 488)
+        return silent_offer(media.told(side), Limits())
+
+    def _media(self, key: DialogKey) -> RelayedMedia | JoinedMedia | None:
+        leg = self._by_dialog.get(key)
+        return self._kept.get(key) or (None if leg is None else leg.media)
 
     def drop(self, key: DialogKey, now: float) -> None:
         """A dialog has ended without a word of its own."""

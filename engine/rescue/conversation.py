@@ -1,4 +1,4 @@
-"""Two agents whose node is gone, and who go on by way of the edge; or one agent whose node was an application."""
+"""Two ends of a conversation whose node is gone, and who go on by way of the edge; or one end without another."""
 
 from __future__ import annotations
 
@@ -9,33 +9,40 @@ from engine.boundary import Effect
 from engine.media.offer_answer import Side
 from engine.media.relay import JoinedMedia
 from engine.notes import RescuedCallEnded
-from engine.rescue.ground import Ground
-from engine.rescue.node_side import NodeSide
 from engine.rescue.stand_in import StandIn
 from engine.sip.errors import SipError
 
-_NODE_LOST: Final = (b'Reason: Q.850;cause=27;text="DESTINATION_OUT_OF_ORDER"',)
+NODE_LOST: Final = (b'Reason: Q.850;cause=27;text="DESTINATION_OUT_OF_ORDER"',)
 
 
 class RescuedConversation:
-    """The stand-ins of both dialogs over their joined media."""
+    """The stand-ins of both dialogs over their joined media.
 
-    __slots__ = ("_began_at", "_forget", "_media", "_out", "_over", "_stand_ins")
+    ``over`` is told of the end, ``forget`` of each stand-in that is of no use any more.
+    """
+
+    __slots__ = ("_began_at", "_forget", "_media", "_out", "_over", "_stand_ins", "_told_over")
 
     def __init__(
         self,
-        ground: Ground,
-        sides: tuple[NodeSide, NodeSide],
+        out: list[Effect],
         media: JoinedMedia,
+        over: Callable[[RescuedConversation, str, float], None],
         forget: Callable[[StandIn], None],
         now: float,
     ) -> None:
-        self._out: list[Effect] = ground.out
+        self._out = out
         self._media = media
+        self._told_over = over
         self._forget = forget
         self._began_at = now
         self._over = False
-        self._stand_ins = tuple(StandIn(ground, side, self, now) for side in sides)
+        self._stand_ins: tuple[StandIn, ...] = ()
+
+    def between(self, one: StandIn, other: StandIn) -> None:
+        """``one`` is of who is "caller" in the media."""
+        self._stand_ins = (one, other)
+        one.conversation = other.conversation = self
 
     @property
     def stand_ins(self) -> tuple[StandIn, ...]:
@@ -55,6 +62,13 @@ class RescuedConversation:
     def _side_of(self, stand_in: StandIn) -> Side:
         return "caller" if stand_in is self._stand_ins[0] else "callee"
 
+    def passes_on(self, stand_in: StandIn) -> StandIn | None:
+        """An agent and a node have all to do with each other; two agents had it with the node that is gone."""
+        one, other = self._stand_ins
+        if not other.side.faces_node:
+            return None
+        return other if stand_in is one else one
+
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         if self._over:
             return
@@ -65,6 +79,14 @@ class RescuedConversation:
         self._media.release(now)
         calls = [each.side.key[0].decode("utf-8", "replace") for each in self._stand_ins]
         self._out.append(RescuedCallEnded(calls[0], calls[1], why, now - self._began_at))
+        self._told_over(self, why, now)
+
+    def abandon(self) -> StandIn:
+        """The node that one of the two is at has died as well: the other one's stand-in, who goes on elsewhere."""
+        self._over = True
+        one, other = self._stand_ins
+        other.retire()
+        return one
 
     def forget(self, stand_in: StandIn) -> None:
         self._forget(stand_in)
@@ -73,15 +95,10 @@ class RescuedConversation:
 class LostCall:
     """One agent whose node was all that it spoke to. It is told of the end, or left to find out by itself."""
 
-    __slots__ = ("_forget", "stand_in")
+    __slots__ = ("_forget",)
 
-    def __init__(
-        self, ground: Ground, side: NodeSide, hang_up: bool, forget: Callable[[StandIn], None], now: float
-    ) -> None:
+    def __init__(self, forget: Callable[[StandIn], None]) -> None:
         self._forget = forget
-        self.stand_in = StandIn(ground, side, self, now)
-        if hang_up:
-            self.stand_in.hang_up(_NODE_LOST, now)
 
     # --- Conversation
 
@@ -93,6 +110,9 @@ class LostCall:
 
     def answered(self, stand_in: StandIn, answer: bytes, now: float) -> None:
         raise SipError("nobody is there to hear", 488)
+
+    def passes_on(self, stand_in: StandIn) -> StandIn | None:
+        return None
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         pass

@@ -54,12 +54,12 @@ class Errand(Timed):
         "_ground",
         "_headers",
         "_sendings",
-        "_side",
         "_transaction",
         "_until",
         "_user",
         "method",
         "number",
+        "side",
     )
 
     def __init__(
@@ -73,7 +73,7 @@ class Errand(Timed):
     ) -> None:
         super().__init__()
         self._ground = ground
-        self._side = side
+        self.side = side
         self._headers = headers
         self._body = body
         self._user = user
@@ -99,7 +99,7 @@ class Errand(Timed):
     # --- sending
 
     def _go(self, why: str, now: float) -> None:
-        ground, side = self._ground, self._side
+        ground, side = self._ground, self.side
         try:
             way = ground.ways.to(side.agent_key, side.agent_flow, side.key[0])
         except SipError as error:
@@ -121,7 +121,7 @@ class Errand(Timed):
 
     def _wait(self, why: str, now: float) -> None:
         """Until its agent is back, if that is worth it."""
-        ground, key = self._ground, self._side.agent_key
+        ground, key = self._ground, self.side.agent_key
         until = self._until or ground.ways.until(key, now)
         if now >= until:
             self._wait_no_more()
@@ -135,7 +135,7 @@ class Errand(Timed):
     def _wait_no_more(self) -> None:
         if self._until:
             self._until = 0.0
-            self._ground.ways.leave(self._side.agent_key, self)
+            self._ground.ways.leave(self.side.agent_key, self)
         self._ground.timers.arm(self, NEVER)
 
     def returned(self, now: float) -> None:

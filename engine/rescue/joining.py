@@ -27,6 +27,18 @@ class Joiner(Protocol):
         """
         ...
 
-    def drop(self, key: DialogKey, now: float) -> None:
+    def keep(self, key: DialogKey, joined: JoinedMedia | None = None) -> None:
+        """The media of a dialog outlive it, to be joined by its key: its own, or such as were joined since."""
+        ...
+
+    def let_go(self, key: DialogKey, now: float) -> None:
         """Give back what the media of a dialog hold: nobody is there to hear."""
+        ...
+
+    def forget(self, key: DialogKey) -> object:
+        """Kept media are given back by who has joined them."""
+        ...
+
+    def offer_of(self, key: DialogKey, side: Side) -> bytes:
+        """What a side speaks, as an offer of its own without an address. Raises SipError."""
         ...

@@ -44,8 +44,11 @@ class NodeSide:
     __slots__ = (
         "agent_flow",
         "agent_key",
+        "asked",
+        "began_at",
         "contact",
         "dialog",
+        "faces_node",
         "interval",
         "key",
         "mark",
@@ -73,6 +76,9 @@ class NodeSide:
         self.contact = contact  # of the node, as the agent knows it
         self.agent_key = agent_key
         self.agent_flow = agent_flow
+        self.asked = b""  # the Request-URI of an agent's INVITE
+        self.began_at = 0.0
+        self.faces_node = False  # the edge is the caller itself, and the agent of this dialog a node
         self.interval: SessionInterval | None = None
         self.node_calls = False
         self.updates = False  # whether the agent allows UPDATE
@@ -100,6 +106,7 @@ class NodeSide:
         tag = response.to.tag
         dialog = Dialog.of_callee(invite, tag, flow)
         side = cls((invite.call_id, tag), node, mark, dialog, contact_uri(response), agent_key, flow)
+        side.asked = invite.uri
         side._learn(invite, response, now)
         return side
 
@@ -129,6 +136,7 @@ class NodeSide:
         return side
 
     def _learn(self, from_agent: Message, response: Response, now: float) -> None:
+        self.began_at = now
         allowed = [method.strip().upper() for method in from_agent.values("allow")]
         self.updates = b"UPDATE" in allowed
         self.agree_interval(response, self.node_calls, now)

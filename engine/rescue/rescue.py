@@ -8,12 +8,14 @@ from engine.boundary import Flow
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
 from engine.notes import CallNotRescued, CallRescued
-from engine.rescue.conversation import LostCall, RescuedConversation
+from engine.rescue.conversation import NODE_LOST, LostCall, RescuedConversation
 from engine.rescue.ground import Ground
 from engine.rescue.joining import Joiner
+from engine.rescue.moves import Moves
+from engine.rescue.moving import RESCUED_HEADER, Origin, Place
 from engine.rescue.node_side import MARK_HEADER, DialogKey, NodeSide
-from engine.rescue.sides import Bridged, Sides
-from engine.rescue.stand_in import StandIn
+from engine.rescue.sides import Alone, Bridged, Sides
+from engine.rescue.stand_in import Conversation, StandIn
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
@@ -31,6 +33,7 @@ class Rescue:
         media: Joiner,
         bridged: Bridged,
         is_down: Callable[[str], bool],
+        place: Place,
     ) -> None:
         self.config = config
         self._dialogs = dialogs
@@ -39,6 +42,7 @@ class Rescue:
         self._is_down = is_down
         self._sides = Sides(ground.timers, lifetime_s, bridged)
         self._stand_ins: dict[DialogKey, StandIn] = {}
+        self._moves = Moves(config, ground, dialogs, media, place, self)
 
     # --- while the nodes live
 
@@ -48,11 +52,14 @@ class Rescue:
         ``mark`` is that of an earlier attempt at the same call, which stays.
         """
         if to_node:
+            if not self._moves.is_ours(invite.call_id):
+                invite.remove(RESCUED_HEADER)
             mark = mark or b"%032x" % self._ground.rng.getrandbits(128)
             invite.set(MARK_HEADER, b"X-Siptwin-Leg: " + mark)
             return mark
         mark = invite.get(MARK_HEADER) or b""
         invite.remove(MARK_HEADER)
+        invite.remove(RESCUED_HEADER)  # copied like the mark
         return mark
 
     def begins(
@@ -76,9 +83,12 @@ class Rescue:
             side.dialog.routes = self._ground.here.beyond(side.dialog.routes)
         except SipError:
             return
+        stand_in = self._stand_ins.get(side.key)
+        if stand_in is not None and not self._moves.stands(side.key):
+            return  # a call of our own that nobody wants any more
         self._sides.add(side, now)
         if node_calls and self._is_down(node):  # it rang when the node died, and was answered before our CANCEL
-            self._not_rescued(side, "it was answered when its node was gone", True, now)
+            self._end(Origin(side, node, side.key), "it was answered when its node was gone", True, now)
 
     def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
         """A 2xx to a request within a dialog goes by; ``from_node``: the node gave it."""
@@ -87,16 +97,17 @@ class Rescue:
             side.answered(request, response, from_node, now)
             return
         stand_in = self._stand_in_of(request)
-        if stand_in is not None and not from_node and request.method == b"INVITE":
+        if stand_in is not None and not (from_node or stand_in.side.faces_node) and request.method == b"INVITE":
             # A re-INVITE of the node, which died over it; the answer is to an offer that means nothing any more.
             stand_in.acknowledge(request.cseq.number)
             stand_in.renegotiate(now)
 
-    def ended(self, key: DialogKey) -> None:
+    def ended(self, key: DialogKey, now: float) -> None:
         """A dialog has ended, whoever said so."""
         side = self._sides.get(key)
         if side is not None:
             self._sides.remove(side)
+        self._moves.ended(key, now)
 
     def over(self, request: Request) -> None:
         """The dialog of this request has ended."""
@@ -109,54 +120,113 @@ class Rescue:
     def node_lost(self, node: str, now: float) -> None:
         """Take over what stands through this node."""
         left = dict.fromkeys(self._sides.at(node))
-        for side in left:
+        for side in list(left):
+            if self._moves.is_ours(side.key[0]):  # its answer waits for the store, and finds no dialog any more
+                self._end_tables(side, now)
+                del left[side]
+                continue
             dialog = self._media.spoken(side.key, side.agent)
             if dialog is not None:
                 side.went_on(dialog)
+            side.transferred |= self._moves.was_transferred(side.key)
         while left:
             side = next(iter(left))
             del left[side]
             other = self._sides.partner(side, now)
-            if not isinstance(other, str) and self._sides.partner(other, now) is not side:
-                other = "its other half belongs to another call"
-            if isinstance(other, str):
-                self._not_rescued(side, other, self._hangs_up, now)
+            if isinstance(other, NodeSide) and self._sides.partner(other, now) is not side:
+                other = Alone("its other half belongs to another call")
+            if isinstance(other, Alone):
+                self._alone(side, other, now)
                 continue
             left.pop(other, None)
-            self._rescue(*((other, side) if side.node_calls else (side, other)), now)
+            self._rescue(*((other, side) if side.node_calls else (side, other)), now=now)
 
-    def _rescue(self, one: NodeSide, other: NodeSide, now: float) -> None:
+    def _rescue(self, one: NodeSide, other: NodeSide, *, now: float) -> None:
         """Let two agents go on; ``one`` has called, where one of them has."""
         try:
             media = self._media.join(one.key, one.agent, other.key, other.agent, now)
         except SipError as error:
             for each in (one, other):
-                self._not_rescued(each, error.why, self._hangs_up, now)
+                self._alone(each, Alone(error.why), now)
             return
-        conversation = RescuedConversation(self._ground, (one, other), media, self._forget, now)
-        for stand_in in conversation.stand_ins:
-            self._take_over(stand_in, now)
-        self._ground.out.append(CallRescued(_text(one), _text(other), one.node))
+        ground = self._ground
+        conversation = RescuedConversation(ground.out, media, _nothing_else, self.forget, now)
+        ends = (self._taken_over(one, conversation, now), self._taken_over(other, conversation, now))
+        conversation.between(*ends)
+        ground.out.append(CallRescued(_text(ends[0].side), _text(ends[1].side), one.node))
+
+    def _taken_over(self, side: NodeSide, conversation: Conversation, now: float) -> StandIn:
+        """The stand-in of an agent whose node is gone: a new one, or the one of a call that was moved there."""
+        before = self._moves.behind(side.key)
+        self._end_tables(side, now)
+        if before is not None:
+            return before[0]
+        stand_in = StandIn(self._ground, side, conversation, now)
+        self.stands_in(stand_in)
+        return stand_in
+
+    def _alone(self, side: NodeSide, alone: Alone, now: float) -> None:
+        """A call goes on with nobody here."""
+        why = alone.why
+        if self.config.others == "move" and alone.application:
+            if side.asked and not side.transferred:
+                self._move(side, now)
+                return
+            why += ", and what it was transferred to is not known" if side.asked else ", and the node had called"
+        self._end(Origin(side, side.node, side.key), why, self._hangs_up, now)
+
+    def _move(self, side: NodeSide, now: float) -> None:
+        before = self._moves.behind(side.key)
+        if before is None:
+            self._media.keep(side.key)
+        self._end_tables(side, now)
+        stand_in, origin = before or (None, Origin(side, side.node, side.key))
+        self.stands_in(self._moves.begin(origin, stand_in, now))
 
     @property
     def _hangs_up(self) -> bool:
-        return self.config.others == "end"
+        config = self.config
+        return (config.otherwise if config.others == "move" else config.others) == "end"
 
-    def _not_rescued(self, side: NodeSide, why: str, hang_up: bool, now: float) -> None:
-        self._ground.out.append(CallNotRescued(_text(side), side.node, why))
-        self._media.drop(side.key, now)
-        self._take_over(LostCall(self._ground, side, hang_up, self._forget, now).stand_in, now)
+    def _end(self, origin: Origin, why: str, hang_up: bool, now: float) -> None:
+        """An agent is left without anybody."""
+        lost = LostCall(self.forget)
+        before = self._moves.behind(origin.side.key)
+        self._end_tables(origin.side, now)
+        if before is None:
+            stand_in = StandIn(self._ground, origin.side, lost, now)
+            self.stands_in(stand_in)
+        else:
+            stand_in, origin = before
+        self._leave(origin, stand_in, why, hang_up, now)
 
-    def _take_over(self, stand_in: StandIn, now: float) -> None:
-        key = stand_in.side.key
-        self._sides.remove(stand_in.side)
-        dialog = self._dialogs.get(*key)
+    def _leave(self, origin: Origin, stand_in: StandIn, why: str, hang_up: bool, now: float) -> None:
+        stand_in.conversation = LostCall(self.forget)
+        self._ground.out.append(CallNotRescued(_text(origin.side), origin.node, why))
+        self._media.let_go(origin.media, now)
+        if hang_up:
+            stand_in.hang_up(NODE_LOST, now)
+
+    def _end_tables(self, side: NodeSide, now: float) -> None:
+        self._sides.remove(side)
+        dialog = self._dialogs.get(*side.key)
         if dialog is not None:
             self._dialogs.end(dialog, now, "taken over")
-        self._stand_ins[key] = stand_in
 
-    def _forget(self, stand_in: StandIn) -> None:
-        self._stand_ins.pop(stand_in.side.key, None)
+    # --- StandIns
+
+    def stands_in(self, stand_in: StandIn) -> None:
+        self._stand_ins[stand_in.side.key] = stand_in
+
+    def stand_in(self, key: DialogKey) -> StandIn | None:
+        return self._stand_ins.get(key)
+
+    def forget(self, stand_in: StandIn) -> None:
+        if self._stand_ins.get(stand_in.side.key) is stand_in:
+            del self._stand_ins[stand_in.side.key]
+
+    def lost(self, origin: Origin, stand_in: StandIn, why: str, now: float) -> None:
+        self._leave(origin, stand_in, f"not moved: {why}", self._hangs_up, now)
 
     # --- requests
 
@@ -169,7 +239,7 @@ class Rescue:
             if side is not None:
                 side.passes(request, from_node)
             return False
-        if from_node:
+        if from_node and not stand_in.side.faces_node:
             stand_in.from_node(transaction, now)
         else:
             stand_in.receive(transaction, now)
@@ -212,3 +282,7 @@ class Rescue:
 
 def _text(side: NodeSide) -> str:
     return side.key[0].decode("utf-8", "replace")
+
+
+def _nothing_else(conversation: RescuedConversation, why: str, now: float) -> None:
+    """No table knows of a conversation between two agents."""

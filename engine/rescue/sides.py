@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from engine.rescue.node_side import DialogKey, NodeSide
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
 
-Bridged: TypeAlias = Callable[[str, bytes, float], "bytes | None"]
-"""The Call-ID that a node's events say is connected to this one; "" where they say that none is, None where they
-say nothing, or what they said is old by now."""
+
+class Bridge(NamedTuple):
+    """What a node's events say of a call: the Call-ID that it is connected to, "" where that has none here.
+
+    Neither where it speaks with the node itself, with an application.
+    """
+
+    connected: bool
+    call_id: bytes = b""
+
+
+Bridged: TypeAlias = Callable[[str, bytes, float], Bridge | None]
+"""What they say of this Call-ID; None where that is nothing, or is old by now."""
+
+
+class Alone(NamedTuple):
+    """No other half is known: why. ``application``: for there is none, as the node's events say."""
+
+    why: str
+    application: bool = False
 
 
 class Sides(Timed):
@@ -65,24 +82,24 @@ class Sides(Timed):
         """All that stand through a node, oldest first."""
         return [side for side, _ in self._sides.values() if side.node == node]
 
-    def partner(self, side: NodeSide, now: float) -> NodeSide | str:
+    def partner(self, side: NodeSide, now: float) -> NodeSide | Alone:
         """The other half of the conversation, or why it is not known. Never a guess."""
         said = self._bridged(side.node, side.key[0], now)
         if said is not None:
-            among = self._by_call.get(said, {})
-            proof = "the node's events say that it is connected to nobody here"
+            among = self._by_call.get(said.call_id, {}) if said.connected else {}
+            proof = Alone("the node's events say that it is connected to nobody here", not said.connected)
         elif side.transferred:
-            return "it was transferred, and the node's events are not at hand"
+            return Alone("it was transferred, and the node's events are not at hand")
         else:
             among = self._by_mark.get(side.mark, {}) if side.mark else {}
-            proof = "no other call bears its mark"
+            proof = Alone("no other call bears its mark")
         others = [other for other in among if other is not side and other.node == side.node]
         if len(others) > 1:
-            return "several calls could be its other half"
+            return Alone("several calls could be its other half")
         if not others:
             return proof
         if said is None and (others[0].transferred or others[0].node_calls == side.node_calls):
-            return "what bears its mark is not its other half"
+            return Alone("what bears its mark is not its other half")
         return others[0]
 
     def fire(self, now: float) -> None:

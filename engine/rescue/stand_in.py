@@ -11,6 +11,7 @@ from engine.notes import MediaRefused
 from engine.rescue.errand import NOBODY, Errand
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import NodeSide, SessionInterval
+from engine.rescue.passing import PASSED, PassedOn, carried
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
 from engine.sip.transactions import ServerTransaction
@@ -40,6 +41,10 @@ class Conversation(Protocol):
         """The agent's answer to it. Raises SipError where it can't be used."""
         ...
 
+    def passes_on(self, stand_in: StandIn) -> StandIn | None:
+        """Who takes what an agent asks and is not ours to answer; None where nobody does."""
+        ...
+
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         """This dialog is over, so the other one is to be ended, too. ``reasons`` are Reason lines (RFC 3326)."""
         ...
@@ -52,12 +57,12 @@ class Conversation(Protocol):
 class StandIn(Timed):
     """Answers for the node, keeps its session timer, and can hang up. It stays a while after the end."""
 
-    __slots__ = ("_answer", "_conversation", "_ends_at", "_errand", "_ground", "_offers", "_over", "side")
+    __slots__ = ("_answer", "_ends_at", "_errand", "_ground", "_offers", "_over", "conversation", "side")
 
     def __init__(self, ground: Ground, side: NodeSide, conversation: Conversation, now: float) -> None:
         super().__init__()
         self._ground = ground
-        self._conversation = conversation
+        self.conversation = conversation
         self.side = side
         self._over = False
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
@@ -78,6 +83,8 @@ class StandIn(Timed):
             transaction.respond(reply(request, status), now)
         elif not self.side.dialog.in_order(request):
             transaction.respond(reply(request, 500), now)  # §12.2.2
+        elif request.method in PASSED and (other := self.conversation.passes_on(self)) is not None:
+            other.pass_on(transaction, now)
         else:
             _ANSWERS.get(request.method, StandIn._refuse_method)(self, transaction, now)
 
@@ -100,7 +107,7 @@ class StandIn(Timed):
         try:
             found = find_sdp(message.get("content-type") or b"", message.body) if message.body else None
             if found is not None:
-                self._conversation.answered(self, found.sdp, now)
+                self.conversation.answered(self, found.sdp, now)
         except SipError as error:
             call_id = self.side.key[0].decode("utf-8", "replace")
             self._ground.out.append(MediaRefused(call_id, "answer", self.side.agent, error.status, error.why))
@@ -113,7 +120,7 @@ class StandIn(Timed):
         request = transaction.request
         transaction.respond(reply(request, 200), now)
         self._end(now)
-        self._conversation.ended(self, tuple(b"Reason: " + value for value in request.all("reason")), "bye", now)
+        self.conversation.ended(self, tuple(b"Reason: " + value for value in request.all("reason")), "bye", now)
 
     def _agree(self, transaction: ServerTransaction, now: float) -> None:
         """Nothing to do but to say yes."""
@@ -131,9 +138,9 @@ class StandIn(Timed):
             found = find_sdp(request.get("content-type") or b"", request.body) if request.body else None
             body = b""
             if found is not None:
-                body = self._conversation.answer(self, found.sdp, now)
+                body = self.conversation.answer(self, found.sdp, now)
             elif invites:
-                body = self._conversation.offer(self, now)
+                body = self.conversation.offer(self, now)
         except SipError as error:
             lines = block(b"Min-SE: %d" % _LEAST_INTERVAL_S) if error.status == 422 else EMPTY
             transaction.respond(reply(request, error.status, headers=lines), now)
@@ -145,7 +152,7 @@ class StandIn(Timed):
             who = b"uas" if interval.by_node else b"uac"
             expires = b"Session-Expires: %d;refresher=%b" % (interval.interval_s, who)
             timer = block(expires, b"Require: timer")
-        headers = block(b"Contact: <" + side.contact + b">") + _ALLOW + timer + (_SDP if body else EMPTY)
+        headers = self._contact + _ALLOW + timer + (_SDP if body else EMPTY)
         response = reply(request, 200, headers=headers, body=body)
         self._keep_session(now)
         if invites:
@@ -179,6 +186,16 @@ class StandIn(Timed):
     def _refuse_method(self, transaction: ServerTransaction, now: float) -> None:
         transaction.respond(reply(transaction.request, 405, headers=_ALLOW), now)
 
+    def pass_on(self, transaction: ServerTransaction, now: float) -> None:
+        """Ask our agent what the other one asks."""
+        request = transaction.request
+        headers = self._contact + carried(request)
+        Errand(self._ground, self.side, request.method, headers, request.body, PassedOn(transaction)).begin(now)
+
+    @property
+    def _contact(self) -> Block:
+        return block(b"Contact: <" + self.side.contact + b">")
+
     def _no_ack(self, now: float) -> None:
         """§13.3.1.4: who sends no ACK is told BYE."""
         self._answer = None
@@ -195,7 +212,7 @@ class StandIn(Timed):
 
     def fire(self, now: float) -> None:
         if self._over:
-            self._conversation.forget(self)
+            self.conversation.forget(self)
         elif now >= self._ends_at:
             self._lost("lifetime", now)
         elif self.side.interval is not None:
@@ -232,15 +249,17 @@ class StandIn(Timed):
 
     def _offer(self, headers: Block, now: float) -> None:
         try:
-            body = self._conversation.offer(self, now)
+            body = self.conversation.offer(self, now)
         except SipError as error:
-            self._lost(error.why, now)  # there is nothing to offer
+            if error.status == 491:
+                self._ground.timers.arm(self, now + _AGAIN_S)
+            else:
+                self._lost(error.why, now)  # there is nothing to offer
             return
         self._ask(b"INVITE", headers + _ALLOW + _SDP, body, now)
 
     def _ask(self, method: bytes, headers: Block, body: bytes, now: float) -> None:
-        contact = block(b"Contact: <" + self.side.contact + b">")
-        self._errand = Errand(self._ground, self.side, method, contact + headers, body, self)
+        self._errand = Errand(self._ground, self.side, method, self._contact + headers, body, self)
         self._errand.begin(now)
 
     # --- ErrandUser
@@ -291,6 +310,10 @@ class StandIn(Timed):
 
     # --- the end
 
+    def retire(self) -> None:
+        """Whom this speaks with is gone without a word."""
+        self._end(NEVER)
+
     def _keep_session(self, now: float) -> None:
         interval = self.side.interval
         due = NEVER if interval is None else max(interval.due_at, now)
@@ -300,7 +323,7 @@ class StandIn(Timed):
         """The agent is gone; should it still be there, it hears of the end."""
         if not self._over:
             self.hang_up((b'Reason: SIP;cause=408;text="Request Timeout"',), now)
-            self._conversation.ended(self, (), why, now)
+            self.conversation.ended(self, (), why, now)
 
     def _end(self, now: float) -> None:
         self._over = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from engine.boundary import Flow
+from engine.registrar.binding import NO_KEY
 
 if TYPE_CHECKING:
     from engine.registrar import Registrar
@@ -32,6 +33,8 @@ class Ways:
         SipError
             430 where its connection is gone.
         """
+        if key == NO_KEY and not flow.stream:
+            return Way(flow)  # a node, or an agent over UDP that has registered nothing
         targets = self._registrar.targets
         target = targets.reach(key, flow)
         if not target.edges or targets.peers is None:

@@ -7,7 +7,7 @@ from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Message, Request, Response
 from engine.sip.uri import parse_uri
-from engine.ua.parts import EMPTY, Block, address_of, contact_uri, line_of
+from engine.ua.parts import EMPTY, Block, address_of, contact_uri, line_of, untagged
 
 _MAX_FORWARDS = b"Max-Forwards: 70"
 
@@ -83,6 +83,16 @@ class Dialog:
         dialog.local_tag = tag
         dialog.remote_tag = invite.from_.tag
         return dialog
+
+    @property
+    def local_party(self) -> bytes:
+        """Who we are, as From and To have it, without the tag."""
+        return untagged(self._from_line[self._from_line.index(b":") + 1 :])
+
+    @property
+    def remote_party(self) -> bytes:
+        """Who the far end is, as ``local_party``."""
+        return untagged(self._to_line[self._to_line.index(b":") + 1 :])
 
     def flow(self) -> Flow:
         """Where the next request goes: to the first route, else to the remote target (§12.2.1.1)."""

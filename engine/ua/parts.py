@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from engine.boundary import Address
@@ -32,6 +33,7 @@ def block(*lines: bytes) -> Block:
 
 
 EMPTY: Final = Block([], [])
+_TAG = re.compile(rb"[ \t]*;[ \t]*tag[ \t]*=[^;]*", re.IGNORECASE)
 _COPIED = frozenset(("via", "record-route", "from", "call-id", "cseq"))
 
 
@@ -75,6 +77,12 @@ def address_of(uri: bytes) -> Address:
     """
     parsed = parse_uri(uri)
     return (parsed.host_text, parsed.port or DEFAULT_PORT)
+
+
+def untagged(value: bytes) -> bytes:
+    """A value of From or To without its tag, which stands behind the URI (§20.20)."""
+    end = value.rfind(b">") + 1
+    return value[:end].strip() + _TAG.sub(b"", value[end:]).rstrip()
 
 
 def contact_uri(message: Message) -> bytes:

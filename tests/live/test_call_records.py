@@ -18,7 +18,16 @@ from engine.live.records import COLUMNS, CsvSink, RecordWriter, SqlSink
 from engine.live.store import Database, schema
 from engine.live.store.tables import CALLS
 from engine.live.tally import CallBook, CallRecord
-from engine.notes import CallAnswered, CallFailed, CallNotRescued, DialogEnded, MediaEnded, RescuedCallEnded
+from engine.notes import (
+    CallAnswered,
+    CallFailed,
+    CallMoved,
+    CallMoving,
+    CallNotRescued,
+    DialogEnded,
+    MediaEnded,
+    RescuedCallEnded,
+)
 
 ANSWERED = CallAnswered("one", "INVITE", "FS1", 200, 2, 0.5, "sip:1000@lab.test", "sip:9196@lab.test")
 
@@ -72,6 +81,40 @@ def test_an_answered_call_is_one_record_at_its_end() -> None:
     told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)  # another fork of it
     assert records == [record()]
     assert told.standing == {}
+
+
+def moves(told: CallBook, own: str, to: str, status: int = 200) -> None:
+    """The call "one" is made anew to a node, by a call of the edge's own."""
+    told(CallMoving("one", own, "FS1"), 0.0)
+    if status == 200:
+        told(CallMoved("one", own, "FS1", to, 1.0), 0.0)
+        told(CallAnswered(own, "INVITE", to, 200, 1, 0.1, "sip:1000@lab.test", "sip:9196@lab.test"), 0.0)
+    else:
+        told(CallFailed(own, "INVITE", to, status, "No", 1, 0.1, "a", "b"), 0.0)
+
+
+def test_a_call_that_was_moved_is_one_record_which_tells_where_to() -> None:
+    told, records = book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "taken over", 10.0), 0.0)
+    moves(told, "a", "FS3", 503)
+    moves(told, "b", "FS2")
+    told(DialogEnded("b", "FS2", "pstn", "taken over", 10.0), 0.0)
+    moves(told, "c", "FS3")
+    assert list(told.standing) == ["one"]
+    told(RescuedCallEnded("one", "c", "bye", 10.0), 0.0)
+    told(DialogEnded("c", "FS3", "pstn", "bye", 10.0), 0.0)
+    assert records == [record(end="moved to FS2, FS3, then bye")]
+    assert told.standing == {}
+
+
+def test_one_that_could_not_be_moved_ended_with_its_node() -> None:
+    told, records = book(100.0, 130.0)
+    told(ANSWERED, 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "taken over", 10.0), 0.0)
+    moves(told, "a", "FS2", 503)
+    told(CallNotRescued("one", "FS1", "not moved"), 0.0)
+    assert records == [record(end="node lost")]
 
 
 def test_a_failed_call_is_a_record_but_a_challenge_is_none() -> None:

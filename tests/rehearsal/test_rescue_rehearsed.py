@@ -8,7 +8,7 @@ from typing import TypeVar
 import pytest
 
 from engine.boundary import Note
-from engine.notes import CallNotRescued, CallRescued, RescuedCallEnded
+from engine.notes import CallMoved, CallNotRescued, CallRescued, RescuedCallEnded
 from lab.outcome import Outcome
 from lab.rehearsal import rehearse_topology
 from sim.agents.notes import CallEnded
@@ -23,6 +23,7 @@ edges:
       phones: {host: 127.0.0.1}
       inside: {host: 127.0.0.2}
     relay: builtin
+    rescue: {others: OTHERS}
 nodes:
   FS1: &fs
     host: 127.0.1.1
@@ -43,12 +44,12 @@ scenarios:
 N = TypeVar("N", bound=Note)
 
 
-def deployment(conversations: int, dies_s: float, lasts_s: float) -> Topology:
+def deployment(conversations: int, dies_s: float, lasts_s: float, others: str = "end") -> Topology:
     """Conversations over both nodes, and two calls to an echo; all hang up at the end."""
     users = range(1000, 1000 + 2 * conversations + 2)
     spread_s = len(users) / 50
     text = DEPLOYMENT.replace("USERS", f"{users[0]}-{users[-1]}").replace("SPREAD", f"{spread_s}")
-    text = text.replace("LASTS", f"{lasts_s}").replace("DIES", f"{dies_s}")
+    text = text.replace("LASTS", f"{lasts_s}").replace("DIES", f"{dies_s}").replace("OTHERS", others)
     pairs = [(users[2 * index], str(users[2 * index + 1])) for index in range(conversations)]
     for index, (caller, to) in enumerate([*pairs, (users[-2], "9196"), (users[-1], "9196")]):
         at_s = 2.0 + spread_s + index * 0.02
@@ -84,6 +85,19 @@ def test_the_same_conversations_go_on_in_both_worlds() -> None:
     assert len(heard) == 12
     assert max(each.longest_gap_s for each in heard) <= 4.0  # a busy machine is slow; without rescue it has no end
     assert min(each.last_s or 0.0 for each in heard) > 12.0
+
+
+def test_calls_to_an_application_are_moved_in_both_worlds() -> None:
+    topology = deployment(2, dies_s=6.0, lasts_s=14.0, others="move")
+    real = rehearse_topology(topology, free_ports=True, drain_s=10)
+    assert real.violations == []
+    moved = {note.call_id for note in told(real, CallMoved)}
+    modelled = [each.note for each in simulate(topology).notes]
+    assert len(moved) == sum(isinstance(note, CallMoved) for note in modelled) > 0
+    assert not told(real, CallNotRescued)
+    assert {note.why for note in told(real, CallEnded) if note.call_id in moved} == {"hung up"}
+    echoes = [each for each in told(real, Heard) if each.call_id in moved and each.speaker == each.listener]
+    assert max(each.last_s or 0.0 for each in echoes) > 10.0
 
 
 @pytest.mark.slow

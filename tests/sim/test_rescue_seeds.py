@@ -14,6 +14,7 @@ from engine.notes import CallNotRescued, CallRescued, RescuedCallEnded
 from sim.agents.notes import CallEnded
 from sim.media import Heard
 from sim.run import Run, simulate
+from topologies.faults import ProcessFault, Start
 from topologies.topology import Topology
 
 DEPLOYMENT = """\
@@ -149,3 +150,22 @@ def test_a_node_that_wakes_may_answer_calls_that_were_answered_elsewhere() -> No
     run = simulate(topologies.parse(text.encode()))
     assert run.drained
     assert run.violations == []
+
+
+def test_after_a_restart_of_the_edge_each_agent_ends_its_own_side() -> None:
+    """What is known of a rescued call dies with the edge: the other agent isn't told, but nobody waits in vain."""
+    topology = deployment(4, events=True, death="kill", died_s=8.0)
+    scenario = topology.scenarios["death"]
+    restart = (
+        ProcessFault(at_s=12.0, kind="kill", target="edge1"),
+        Start(at_s=13.0, kind="start", target="edge1"),
+    )
+    scenarios = {"death": scenario.model_copy(update={"faults": (*scenario.faults, *restart)})}
+    told = Story(simulate(topology.model_copy(update={"scenarios": scenarios})), 8.0)
+    assert told.run.violations == []
+    assert told.run.drained
+    assert len(told.told(CallRescued)) == 4
+    ended = [note for note in told.told(CallEnded) if note.user != "1008"]
+    assert {note.why for note in ended} == {"500"}  # its node is gone, and nobody stands in for it any more
+    assert len(ended) == 8
+    assert max(note.duration_s for note in ended) < 40.0

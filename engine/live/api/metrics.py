@@ -47,6 +47,7 @@ class _Edge(Collector):
             ("transactions", "SIP transactions under way.", edge.open_transactions()),
             ("connections", "Connections of SIP.", edge.open_connections()),
             ("relayed_calls", "Calls, and branches of calls, whose media are relayed.", edge.relayed_calls()),
+            ("rescued_dialogs", "Dialogs that go on though their node is gone.", edge.rescued_dialogs()),
             ("healthy", "1 while new calls are taken.", int(self._service.health().healthy)),
             ("draining", "1 while the edge drains.", int(self._service.stopping or edge.draining)),
         ):

@@ -252,7 +252,10 @@ class NgMedia:
         if self.call.ended(carrier, tag) and self.server is not None and self.stands:
             self.tell(deque(self.call.agreement(tag)), now)
 
-    def join(self, side: Side, other: RelayedMedia, other_side: Side, now: float) -> JoinedMedia:
+    def told(self, side: Side) -> bytes:
+        return b""  # nothing that could be joined with a node's answer
+
+    def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> JoinedMedia:
         raise SipError("an rtpengine cannot join two calls under way", 501)
 
     def release(self, now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.sip.transactions.layer import TransactionLayer, TransactionUser
+from engine.sip.transactions.own import Asker
 from engine.sip.transactions.transaction import ClientTransaction, ClientUser, ServerTransaction
 
-__all__ = ["ClientTransaction", "ClientUser", "ServerTransaction", "TransactionLayer", "TransactionUser"]
+__all__ = ["Asker", "ClientTransaction", "ClientUser", "ServerTransaction", "TransactionLayer", "TransactionUser"]

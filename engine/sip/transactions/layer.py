@@ -10,6 +10,7 @@ from engine.config import TimersConfig
 from engine.sip.headers import MAGIC_COOKIE
 from engine.sip.message import Request, Response
 from engine.sip.transactions import tables
+from engine.sip.transactions.own import Asker, OwnInvite
 from engine.sip.transactions.timing import Durations
 from engine.sip.transactions.transaction import (
     ClientKey,
@@ -119,6 +120,10 @@ class TransactionLayer:
         self._waiting.setdefault((flow.interface, flow.peer), {})[transaction] = None
         transaction.begin(now)
         return transaction
+
+    def own(self, invite: Request, flow: Flow, asker: Asker) -> OwnInvite:
+        """The transaction of an INVITE of our own, whose responses are handed to ``asker``."""
+        return OwnInvite(self, invite, flow, self._streamed, asker)
 
     def _durations_on(self, interface: str) -> Durations:
         durations = self._durations.get(interface)

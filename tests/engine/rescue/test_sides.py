@@ -6,7 +6,7 @@ import pytest
 
 from engine.boundary import Flow
 from engine.rescue.node_side import NodeSide
-from engine.rescue.sides import Sides
+from engine.rescue.sides import Alone, Bridge, Sides
 from engine.timers import TimerQueue
 from engine.ua.dialog import Dialog
 
@@ -26,9 +26,9 @@ def side(
 def sides(*all_of_them: NodeSide, bridged: dict[str, str] | None = None) -> Sides:
     """``bridged``: what the nodes' events say of calls, "" for one that is connected to nobody."""
 
-    def said(_node: str, call_id: bytes, _now: float) -> bytes | None:
+    def said(_node: str, call_id: bytes, _now: float) -> Bridge | None:
         found = None if bridged is None else bridged.get(call_id.decode())
-        return None if found is None else found.encode()
+        return None if found is None else Bridge(bool(found), found.encode())
 
     table = Sides(TimerQueue(), 3600.0, said)
     for each in all_of_them:
@@ -59,7 +59,7 @@ def test_a_mark_that_the_node_copied_pairs_a_caller_with_a_callee() -> None:
     ],
 )
 def test_what_is_not_proven_is_no_pair(one: NodeSide, others: list[NodeSide], why: str) -> None:
-    assert sides(one, *others).partner(one, 0.0) == why
+    assert sides(one, *others).partner(one, 0.0) == Alone(why)
 
 
 def test_what_the_node_says_counts_more_than_marks() -> None:
@@ -67,13 +67,13 @@ def test_what_the_node_says_counts_more_than_marks() -> None:
     table = sides(one, marked, joined, bridged={A: "c", "c": A})
     assert table.partner(one, 0.0) is joined
     alone = sides(one, marked, bridged={A: ""})
-    assert alone.partner(one, 0.0) == "the node's events say that it is connected to nobody here"
+    assert alone.partner(one, 0.0) == Alone("the node's events say that it is connected to nobody here", True)
 
 
 def test_a_dialog_is_forgotten_when_it_ends_and_at_its_lifetime_at_the_latest() -> None:
     one, other = side(A), side(B, calls=True)
     table = sides(one, other)
     table.remove(other)
-    assert table.partner(one, 0.0) == "no other call bears its mark"
+    assert table.partner(one, 0.0) == Alone("no other call bears its mark")
     table.fire(3600.0)
     assert len(table) == 0
