@@ -55,7 +55,7 @@ from engine.proxy.renewal import Renewals, Surroundings
 from engine.records import Records
 from engine.records.memory import Memory
 from engine.registrar import Binding, Registrar
-from engine.rescue import Bridge, Ground, Rescue, Ways
+from engine.rescue import Ground, Rescue, Ways, bridge_of
 from engine.sip.errors import SipError
 from engine.sip.framing import BoundaryLostError, parse_datagram
 from engine.sip.message import Request, Response, respond
@@ -164,7 +164,7 @@ class Edge:
             self._dialogs,
             ground.lifetime_s,
             legs,
-            self._bridged,
+            partial(bridge_of, lambda node, now: self.events.fresh_calls(node, now)),
             self._pool.is_down,
             partial(place, self._core),
         )
@@ -176,15 +176,6 @@ class Edge:
             core.legs.drop(key, now)
         if core.rescue is not None:
             core.rescue.ended(key, now)
-
-    def _bridged(self, node: str, call_id: bytes, now: float) -> Bridge | None:
-        """What a node's events say of a call (``engine.rescue.sides.Bridged``)."""
-        calls = self.events.fresh_calls(node, now)
-        leg = None if calls is None else calls.of_call(call_id.decode("utf-8", "replace"))
-        if calls is None or leg is None:
-            return None
-        other = calls.partner(leg.call_id)
-        return Bridge(bool(leg.peer), b"" if other is None else other.call_id.encode())
 
     # --- Machine
 
@@ -399,6 +390,8 @@ class Edge:
 
     def _end_call(self, call_id: str, now: float) -> None:
         """Let a call's node hang up both its legs, where it can be told; else say BYE to both sides of the one."""
+        if self._core.rescue is not None and self._core.rescue.end(call_id, now):
+            return
         for dialog in self._dialogs.of_call(call_id):
             if not self.events.end_call(dialog.node.name, call_id):
                 self._core.endings.end(dialog, now)

@@ -10,10 +10,10 @@ from the one INVITE into the other. Without such proof there is no rescue, and a
 
 from __future__ import annotations
 
+from engine.rescue.bridges import bridge_of
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import NodeSide
 from engine.rescue.rescue import Rescue
-from engine.rescue.sides import Bridge
 from engine.rescue.ways import Ways
 
-__all__ = ["Bridge", "Ground", "NodeSide", "Rescue", "Ways"]
+__all__ = ["Ground", "NodeSide", "Rescue", "Ways", "bridge_of"]

@@ -8,13 +8,14 @@ from engine.boundary import Flow
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
 from engine.notes import CallNotRescued, CallRescued
+from engine.rescue.bridges import Bridged
 from engine.rescue.conversation import NODE_LOST, LostCall, RescuedConversation
 from engine.rescue.ground import Ground
 from engine.rescue.joining import Joiner
 from engine.rescue.moves import Moves
 from engine.rescue.moving import RESCUED_HEADER, Origin, Place
 from engine.rescue.node_side import MARK_HEADER, DialogKey, NodeSide
-from engine.rescue.sides import Alone, Bridged, Sides
+from engine.rescue.sides import Alone, Sides
 from engine.rescue.stand_in import Conversation, StandIn
 from engine.sip.errors import SipError
 from engine.sip.message import Request, Response
@@ -227,6 +228,15 @@ class Rescue:
 
     def lost(self, origin: Origin, stand_in: StandIn, why: str, now: float) -> None:
         self._leave(origin, stand_in, f"not moved: {why}", self._hangs_up, now)
+
+    # --- orders
+
+    def end(self, call_id: str, now: float) -> bool:
+        """An operator ends a call; False where nobody stands in for its node, nor has it been moved."""
+        found = [each for each in self._stand_ins.values() if _text(each.side) == call_id]
+        for stand_in in found:
+            stand_in.dismiss(now)
+        return bool(found)
 
     # --- requests
 

@@ -2,26 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from engine.rescue.bridges import Bridged
 from engine.rescue.node_side import DialogKey, NodeSide
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
-
-
-class Bridge(NamedTuple):
-    """What a node's events say of a call: the Call-ID that it is connected to, "" where that has none here.
-
-    Neither where it speaks with the node itself, with an application.
-    """
-
-    connected: bool
-    call_id: bytes = b""
-
-
-Bridged: TypeAlias = Callable[[str, bytes, float], Bridge | None]
-"""What they say of this Call-ID; None where that is nothing, or is old by now."""
 
 
 class Alone(NamedTuple):

@@ -21,6 +21,7 @@ from engine.ua.parts import EMPTY, Block, block, reply
 
 _ALLOW: Final = block(b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE", b"Supported: timer")
 _SDP: Final = block(b"Content-Type: application/sdp")
+_BY_ORDER: Final = (b'Reason: Q.850;cause=16;text="NORMAL_CLEARING"',)
 _LEAST_INTERVAL_S: Final = 90  # RFC 4028 §5
 _LINGERS_S: Final = 32.0  # 64*T1: an agent's BYE may cross ours
 _AGAIN_S: Final = 3.0  # §14.1 of RFC 3261 after 491: 2.1 to 4 s
@@ -209,6 +210,12 @@ class StandIn(Timed):
             return
         self._end(now)
         Errand(self._ground, self.side, b"BYE", block(*reasons), b"", NOBODY).begin(now)
+
+    def dismiss(self, now: float) -> None:
+        """An operator ends the conversation, on both sides."""
+        if not self._over:
+            self.hang_up(_BY_ORDER, now)
+            self.conversation.ended(self, _BY_ORDER, "by order", now)
 
     def fire(self, now: float) -> None:
         if self._over:

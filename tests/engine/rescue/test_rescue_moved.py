@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from engine.boundary import CallOrder
 from engine.config import RegistrarConfig, RescueConfig
 from engine.media.rules import MediaPacket, Port
 from engine.notes import CallMoved, CallMoving, CallNotRescued, CallRescued, DialogEnded, RescuedCallEnded
-from engine.rescue.sides import Bridge
+from engine.rescue.bridges import Bridge
 from tests.engine.harness import Exchange, NodePeer, World
 from tests.engine.media.relay import read, rtp
 from tests.engine.media.test_media_edge import NODE, RELAY
@@ -142,6 +143,17 @@ def test_it_ends_on_both_sides(agent_ends: bool) -> None:
     world.run_out()
     assert world.in_use(there.name) == world.edge.rescued_dialogs() == world.edge.relayed_calls() == 0
     assert not world.media.bound
+
+
+@pytest.mark.parametrize("by_its_own_name", [True, False])
+def test_an_operator_ends_it_on_both_sides(by_its_own_name: bool) -> None:
+    application, there, invite = moved()
+    call_id = application.call.call_id if by_its_own_name else invite["call-id"]
+    application.world.happen(CallOrder(call_id, "end"))
+    assert in_dialog(application.a, "BYE")
+    assert in_dialog(there, "BYE")
+    assert [note.why for note in application.world.told(RescuedCallEnded)] == ["by order"]
+    assert application.world.in_use(there.name) == 0
 
 
 def test_requests_pass_from_one_dialog_into_the_other() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from engine.boundary import Flow
+from engine.rescue.bridges import Bridge
 from engine.rescue.node_side import NodeSide
-from engine.rescue.sides import Alone, Bridge, Sides
+from engine.rescue.sides import Alone, Sides
 from engine.timers import TimerQueue
 from engine.ua.dialog import Dialog
 
