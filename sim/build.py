@@ -22,7 +22,7 @@ from sim.agents.freeswitch import Registrations
 from sim.clients import client_parts
 from sim.host import Birth
 from sim.nodes import NOTHING_RECORDED, node_host, node_part
-from sim.part import Part
+from sim.part import MODELLED, AgentMedia, Part
 from sim.recorded import Recorded
 from sim.relays import rtpengine_part
 from topologies import Topology
@@ -43,6 +43,7 @@ def parts(
     duration_s: float = 0.0,
     recorded: Recorded | None = None,
     fingerprints: Mapping[str, str] = MappingProxyType({}),
+    media: AgentMedia = MODELLED,
 ) -> list[Part]:
     """All machines of a topology: nodes, edges, clients, in the order in which they start.
 
@@ -60,6 +61,8 @@ def parts(
         Agents that play their parts of a recording; they come besides the topology's clients.
     fingerprints
         Of the certificates that the edges' relays have, by edge; default: modelled ones.
+    media
+        Of the modelled agents.
 
     Raises
     ------
@@ -69,11 +72,11 @@ def parts(
     databases: dict[str, Registrations] = {}
     outcomes = NOTHING_RECORDED if recorded is None else recorded.outcomes
     talks = topology.media_mode(scenario) != "none"
-    found = [node_part(topology, name, databases, outcomes, talks=talks) for name in topology.nodes]
+    found = [node_part(topology, name, databases, outcomes, talks=talks, media=media) for name in topology.nodes]
     found += [rtpengine_part(topology, name, fingerprints.get(name, "")) for name in topology.rtpengines]
     found += [_edge(topology, name, policy, fingerprints.get(name, "")) for name in topology.edges]
     for name in topology.clients:
-        found += client_parts(topology, name, scenario, duration_s)
+        found += client_parts(topology, name, scenario, duration_s, media=media)
     return found if recorded is None else found + recorded.parts()
 
 

@@ -16,7 +16,7 @@ from sim.agents.softphone import Softphone
 from sim.agents.traffic import Load, Traffic
 from sim.host import Birth
 from sim.nodes import node_host
-from sim.part import Maker, Part
+from sim.part import MODELLED, AgentMedia, Maker, Part
 from topologies import Topology
 from topologies.clients import Client
 from topologies.scenarios import Scenario, Spread
@@ -38,6 +38,7 @@ def client_parts(
     duration_s: float,
     *,
     first_media_port: int = _FIRST_MEDIA_PORT,
+    media: AgentMedia = MODELLED,
 ) -> list[Part]:
     """One part for a call generator, one for each user of any other kind."""
     client = topology.clients[name]
@@ -56,6 +57,8 @@ def client_parts(
         config = replace(
             _phones(topology, name, place, (user,), port, comes_s),
             talks=talks,
+            certificate=media.certificate if client.kind == "browser" else None,
+            codecs=media.codecs,
             media_port=first_media_port + index * MEDIA_PORTS % (_LAST_MEDIA_PORT - first_media_port),
         )
         make: Maker = partial(_softphone, config)

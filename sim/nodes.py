@@ -11,7 +11,7 @@ from engine.boundary import Interface
 from sim.addresses import is_literal
 from sim.agents.freeswitch import FreeSwitch, FreeSwitchConfig, Outcome, Registrations
 from sim.host import Birth
-from sim.part import Part
+from sim.part import MODELLED, AgentMedia, Part
 from topologies import Topology
 
 NODE_INTERFACE = "sip"
@@ -35,6 +35,7 @@ def node_part(
     outcomes: Mapping[bytes, Outcome] = NOTHING_RECORDED,
     *,
     talks: bool = False,
+    media: AgentMedia = MODELLED,
 ) -> Part:
     """One modelled FreeSWITCH; ``databases`` are those that nodes share, by name, made as they are met.
 
@@ -70,6 +71,7 @@ def node_part(
         answer_delay_s=model.answer_delay_s,
         outcomes=outcomes,
         talks=talks,
+        certificate=media.certificate,
     )
     up_already = dataclasses.replace(config, startup_s=0.0)
     shared = None if model.database is None else databases.setdefault(model.database, Registrations())

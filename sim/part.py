@@ -5,11 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from engine.boundary import Interface, Machine
 from engine.config import RelayConfig, StoreConfig
+from engine.media.sdp.attributes import Fingerprint
 from sim.host import Birth
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentMedia:
+    """What real sockets take of modelled agents beyond what a topology says.
+
+    ``certificate`` is that by which they speak WebRTC (None: a modelled one), ``codecs`` are the names of those
+    that clients can speak (None: all).
+    """
+
+    certificate: Fingerprint | None = None
+    codecs: frozenset[bytes] | None = None
+
+
+MODELLED: Final = AgentMedia()
 
 Maker: TypeAlias = Callable[[Birth, Random], Machine]
 

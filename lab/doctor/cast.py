@@ -12,7 +12,7 @@ from engine.boundary import Address, Transport
 from engine.live.errors import reason_of
 from lab.errors import InputError
 from sim.clients import MEDIA_PORTS, client_parts
-from sim.part import Part
+from sim.part import AgentMedia, Part
 from topologies import Topology
 from topologies.base import Table
 from topologies.clients import WEB_SOCKETS, Client
@@ -120,7 +120,7 @@ def with_agents(
     return topology.model_copy(update={"clients": Table(clients)}), agents
 
 
-def live_parts(topology: Topology) -> list[Part]:
+def live_parts(topology: Topology, media: AgentMedia) -> list[Part]:
     """The agents alone, each with media ports that are free here; the rest runs already."""
     found = []
     ports = iter(_MEDIA_PORTS)
@@ -128,7 +128,7 @@ def live_parts(topology: Topology) -> list[Part]:
         first = next((port for port in ports if _are_free(client.host, port)), None)
         if first is None:
             raise InputError(f"{client.host} has no {MEDIA_PORTS} free UDP ports in a row - run doctor elsewhere")
-        found += client_parts(topology, name, LISTENS, 0.0, first_media_port=first)
+        found += client_parts(topology, name, LISTENS, 0.0, first_media_port=first, media=media)
     return found
 
 

@@ -58,6 +58,14 @@ def _silent_hosts(facts: Facts) -> str:
     return ", ".join(dict.fromkeys(hosts)) or "anywhere"
 
 
+def _browser(facts: Facts) -> str:
+    return "" if facts.unconnected is None else facts.unconnected.agent.kind
+
+
+def _peers(facts: Facts) -> str:
+    return "" if facts.unconnected is None else ", ".join(facts.unconnected.told.peers)
+
+
 def _named(facts: Facts) -> str:
     return " and ".join(agent.kind for agent in facts.silent)
 
@@ -150,6 +158,51 @@ CAUSES: Final[Sequence[Cause]] = (
         lambda facts: _refused_media(facts) or bool(facts.misfit),
         lambda facts: f"what was described cannot be taken: {_media(facts)}",
         _is("look at relay: profiles: and codecs: of the edge, and at the node's codec-prefs"),
+    ),
+    Cause(
+        "ice_no_candidates",
+        lambda facts: facts.ice == "no candidates",
+        lambda facts: f"SDP names no candidate to {_browser(facts)}, so it has nowhere to go",
+        _is("relay: builtin at the edge, which names its own; a node that speaks to browsers itself: ext-rtp-ip"),
+    ),
+    Cause(
+        "ice_no_answer",
+        lambda facts: facts.ice == "no answer",
+        lambda facts: f"nobody answers the ICE checks of {_browser(facts)} at {_peers(facts)}",
+        _is(
+            "open the relay's UDP ports in the firewall (ports:, 30000-39999), and have advertised_host: name the "
+            "address that agents reach"
+        ),
+    ),
+    Cause(
+        "ice_refused",
+        lambda facts: bool(facts.ice),
+        lambda facts: f"{_peers(facts)} refuses the ICE checks of {_browser(facts)} with {facts.ice}",
+        _is("SDP is changed on its way, or another process has these ports: compare a=ice-ufrag on both sides"),
+    ),
+    Cause(
+        "dtls_certificate",
+        lambda facts: facts.dtls == "certificate",
+        lambda facts: f"who shakes hands with {_browser(facts)} has another certificate than a=fingerprint tells",
+        _is("SDP is changed on its way, or somebody sits in between: compare a=fingerprint on both sides"),
+    ),
+    Cause(
+        "dtls",
+        lambda facts: bool(facts.dtls),
+        lambda facts: f"the DTLS hand-shake of {_browser(facts)} with {_peers(facts)} fails: {facts.dtls}",
+        _is("let UDP packets of 1,200 octets pass; the edge's log says what its side saw (MediaFailed)"),
+    ),
+    Cause(
+        "srtp",
+        lambda facts: bool(facts.silent and facts.unread),
+        lambda facts: f"{facts.unread} packets came that the keys of the hand-shake do not open",
+        _is("another sender uses these ports, or one kept the keys of an earlier hand-shake: restart it"),
+    ),
+    Cause(
+        "other_sound",
+        lambda facts: bool(facts.silent and facts.instead),
+        lambda facts: f"{_named(facts)} heard {' and '.join(facts.instead)} in place of the other side's tone",
+        _is("the node plays something itself, or joins other legs: look at its dialplan (bridge, hold music)"),
     ),
     Cause(
         "no_sound",

@@ -17,6 +17,7 @@ from engine.sip.framing import parse_datagram
 from engine.sip.message import Request, Response
 from lab.doctor.cast import Agent
 from lab.doctor.ladder import Call, Register
+from lab.rehearsal.webrtc import Secured
 
 N = TypeVar("N", bound=Note)
 
@@ -148,12 +149,20 @@ def _realm(host: str) -> str:
     return "public" if address.is_global else f"private IPv{address.version}"
 
 
+class Transport(NamedTuple):
+    """How far a browser came with ICE and DTLS."""
+
+    agent: Agent
+    told: Secured
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What a red step shows, for the table of causes.
 
     ``status`` and ``reason`` are what the one who asked was told, 0 where nothing was; ``callee_status`` is what
-    the called agent said, 0 where nothing came to it, for ``arrived`` tells. ``silent`` heard nobody.
+    the called agent said, 0 where nothing came to it, for ``arrived`` tells. ``silent`` did not hear whom they
+    should.
     """
 
     step: Register | Call
@@ -165,6 +174,8 @@ class Facts:
     answered: bool = False
     descriptions: tuple[Description, ...] = ()
     silent: tuple[Agent, ...] = ()
+    instead: tuple[str, ...] = ()  # whom they heard, or what
+    secured: tuple[Transport, ...] = ()
     behind: tuple[str, ...] = ()  # described by nodes to the edge, and out of reach
 
     @property
@@ -181,9 +192,34 @@ class Facts:
     def unreachable(self) -> tuple[str, ...]:
         """The addresses that were described, and lead nowhere."""
         found = [
-            host for each in self.descriptions for host in each.hosts if cannot_be_reached(host, each.agent.server)
+            host
+            for each in self.descriptions
+            if all(cannot_be_reached(host, each.agent.server) for host in each.hosts)
+            for host in each.hosts
         ]
         return tuple(dict.fromkeys((*found, *self.behind)))
+
+    @property
+    def unconnected(self) -> Transport | None:
+        """The first browser that did not come through ICE and DTLS."""
+        return next((each for each in self.secured if not each.told.done), None)
+
+    @property
+    def ice(self) -> str:
+        """Why it did not come through ICE; empty where it did."""
+        told = self.unconnected and self.unconnected.told
+        return "" if told is None or told.ice == "done" else told.ice
+
+    @property
+    def dtls(self) -> str:
+        """Why it did not come through DTLS; empty where it did, or never began."""
+        told = self.unconnected and self.unconnected.told
+        return "" if told is None or self.ice else told.dtls
+
+    @property
+    def unread(self) -> int:
+        """Packets that came to browsers and could not be decrypted."""
+        return sum(each.told.unread for each in self.secured)
 
     @property
     def misfit(self) -> tuple[Description, ...]:

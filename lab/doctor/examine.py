@@ -14,10 +14,11 @@ from engine.boundary import AgentOrder
 from engine.config import EdgeConfig
 from engine.live.capture.tap import Capture, Wanted
 from engine.live.loops import run
+from engine.live.relay.certificate import new_certificate
 from engine.sip.message import Request, Response
 from lab.doctor.cast import LISTENS, Agent, live_parts, with_agents
 from lab.doctor.causes import diagnose
-from lab.doctor.evidence import Description, Evidence, Facts, read_description
+from lab.doctor.evidence import Description, Evidence, Facts, Transport, read_description
 from lab.doctor.ladder import Call, Register, Settings, Step, ladder
 from lab.doctor.verdict import Verdict
 from lab.errors import InputError
@@ -25,7 +26,8 @@ from lab.findings.registrations import registrations
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates, with_certificates
 from lab.rehearsal.stage import Stage
-from lab.rehearsal.voices import SOUND
+from lab.rehearsal.tones import Tones, producible
+from lab.rehearsal.webrtc import Secured
 from sim.agents.notes import (
     CallEnded,
     CallLost,
@@ -39,6 +41,7 @@ from sim.agents.notes import (
 from sim.build import parts
 from sim.media import Heard
 from sim.nodes import node_host
+from sim.part import AgentMedia
 from sim.trace import NoteRecord, Trace
 from topologies import Topology
 from topologies.errors import did_you_mean
@@ -119,7 +122,7 @@ async def attend(
     """As `examine`, for those who have agents, steps and an event loop."""
     with TemporaryDirectory(prefix="siptwin-") as folder:
         evidence = Evidence()
-        stage = _stage(staged, evidence, Path(folder), rehearse=rehearse)
+        stage = _stage(staged, agents, evidence, Path(folder), rehearse=rehearse)
         return await _Doctor(stage, evidence, staged, edge, agents, listen_s).climb(steps, on_step)
 
 
@@ -131,18 +134,23 @@ def _moved(staged: Topology, agents: Sequence[Agent]) -> list[Agent]:
     ]
 
 
-def _stage(staged: Topology, evidence: Evidence, folder: Path, *, rehearse: bool) -> Stage:
+def _stage(
+    staged: Topology, agents: Sequence[Agent], evidence: Evidence, folder: Path, *, rehearse: bool
+) -> Stage:
     def on_note(record: NoteRecord) -> None:
         evidence.tell(record.place, record.note)
 
     trace = Trace("none")
     trace.listen(None, on_note)
+    own = new_certificate()
+    media = AgentMedia(certificate=own.fingerprint, codecs=producible())
+    speech = Tones([each.user for each in agents])
     if not rehearse:
-        return Stage(live_parts(staged), 0, trace, folder)
+        return Stage(live_parts(staged, media), 0, trace, folder, agents=own, speech=speech)
     certificates = relay_certificates(staged)
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
-    cast = parts(staged, LISTENS, fingerprints=fingerprints)
-    return Stage(with_certificates(cast, folder), 0, trace, folder, certificates)
+    cast = parts(staged, LISTENS, fingerprints=fingerprints, media=media)
+    return Stage(with_certificates(cast, folder), 0, trace, folder, certificates, agents=own, speech=speech)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +249,7 @@ class _Doctor:
             self.stage.host(caller.place).deliver(AgentOrder("hangup"))
             await self._until(lambda: self._decided(caller), _GOOD_BYE_S)
         facts = self._facts(step, ends)
-        if facts.answered and not facts.silent and not facts.misfit and not self._nowhere(facts):
+        if facts.answered and not facts.silent and not facts.misfit:
             return Verdict(step.name, "green", self._told(facts, ends))
         return _red(facts)
 
@@ -252,14 +260,6 @@ class _Doctor:
         """What the caller told of the call of this step; one before may still be on its way to its end."""
         placed = self.evidence.notes(caller.place, CallPlaced)
         return [note for note in self.evidence.notes(caller.place, kind) if note.call_id == placed[0].call_id]
-
-    @staticmethod
-    def _nowhere(facts: Facts) -> bool:
-        """Whether a browser, whose sound isn't listened for, was given addresses of which none can be reached."""
-        return any(
-            each.agent.web and each.hosts and set(each.hosts) <= set(facts.unreachable)
-            for each in facts.descriptions
-        )
 
     def _facts(self, step: Call, ends: Sequence[Agent]) -> Facts:
         seen = self.evidence
@@ -276,6 +276,8 @@ class _Doctor:
             for message in (seen.messages(callee.place, outward=True) if callee is not None else ())
             if isinstance(message, Response) and message.cseq.method == b"INVITE"
         ]
+        silent = tuple(end for end in ends if answered and not self._hears(step, end))
+        heard = [each.speaker for end in silent for each in seen.notes(end.place, Heard) if each.speaker]
         return Facts(
             step=step,
             edge=self.config,
@@ -285,7 +287,11 @@ class _Doctor:
             callee_status=max(statuses, default=0),
             answered=answered,
             descriptions=tuple(each for end in ends for each in self._descriptions(end)),
-            silent=tuple(end for end in ends if answered and not end.web and not self._hears(step, end)),
+            silent=silent,
+            instead=tuple(dict.fromkeys(heard)),
+            secured=tuple(
+                Transport(end, note) for end in ends for note in seen.notes(end.place, Secured) if answered
+            ),
             behind=seen.behind,
         )
 
@@ -294,21 +300,16 @@ class _Doctor:
         return [found for body in bodies if (found := read_description(agent, body)) is not None]
 
     def _hears(self, step: Call, listener: Agent) -> bool:
-        """Whether it heard whom it should. Of a browser nothing is heard, for the doctor's speaks no DTLS."""
+        """Whether it heard whom it should, known by his tone."""
         other = step.callee if listener is step.caller else step.caller
-        if other is not None and other.web:
-            return True
         wanted = step.wants if other is None else other.user
         for heard in self.evidence.notes(listener.place, Heard):
-            fits = heard.speaker in (wanted, SOUND) if wanted else heard.speaker not in ("", listener.user)
+            fits = heard.speaker == wanted if wanted else heard.speaker not in ("", listener.user)
             if fits and heard.packets >= _PACKETS_MIN:
                 return True
         return False
 
     def _told(self, facts: Facts, ends: Sequence[Agent]) -> str:
-        if any(end.web for end in ends):
-            browsers = " and ".join(end.kind for end in ends if end.web)
-            return f"answered; SDP fits {browsers}, whose sound was not listened for"
         heard = [each for end in ends for each in self.evidence.notes(end.place, Heard)]
         packets, lost = sum(each.packets for each in heard), sum(each.lost for each in heard)
         return f"answered, {packets} packets heard, {lost} lost"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
 
 from engine.live.loops import run
 from engine.live.notes import MachineFailed
+from engine.live.relay.certificate import new_certificate
 from lab.deployment import with_policy
 from lab.errors import InputError
 from lab.outcome import Outcome
@@ -24,6 +25,7 @@ from lab.wording import fault_words
 from sim.build import parts
 from sim.checkers import Checker, DialogBalance, KnownDown, SilentLogOuts, SlotBalance
 from sim.faults import Fault, ProcessFault
+from sim.part import AgentMedia
 from sim.run import heedless_edges, kept_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
@@ -113,9 +115,11 @@ def rehearse_topology(
         staged = onto_loopback(staged, private=free_ports)
     certificates = relay_certificates(staged)
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
+    agents = new_certificate()
+    media = AgentMedia(certificate=agents.fingerprint)
     cast = [
         part
-        for part in parts(staged, chosen, duration_s=lasts_s, fingerprints=fingerprints)
+        for part in parts(staged, chosen, duration_s=lasts_s, fingerprints=fingerprints, media=media)
         if part.place not in real
     ]
     happening = chosen.model_copy(
@@ -138,7 +142,8 @@ def rehearse_topology(
     trace.listen(watch.on_message, watch.on_note)
     trace.listen(on_message, on_note)
     with TemporaryDirectory(prefix="siptwin-") as folder:
-        stage = Stage(with_certificates(cast, Path(folder)), seed, trace, Path(folder), certificates, kill_with)
+        cast = with_certificates(cast, Path(folder))
+        stage = Stage(cast, seed, trace, Path(folder), certificates, kill_with, agents=agents)
         end_s = _run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",

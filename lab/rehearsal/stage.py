@@ -14,6 +14,7 @@ from engine.live import LiveHost
 from engine.live.relay.certificate import Certificate
 from engine.live.relay.hosting import plane_for
 from engine.live.store import Database, Store
+from lab.rehearsal.speech import Speech
 from lab.rehearsal.voices import Voices
 from lab.rehearsal.wires import Tapped, Wires
 from sim.agents.browser import Browser
@@ -36,7 +37,11 @@ from sim.trace import Trace
 
 
 class Stage:
-    """Starts, kills, freezes and slows the parts of a topology."""
+    """Starts, kills, freezes and slows the parts of a topology.
+
+    ``certificates`` are those of the edges' relays, ``agents`` is that of the modelled agents, by which they speak
+    WebRTC, ``speech`` what they say.
+    """
 
     def __init__(
         self,
@@ -46,12 +51,15 @@ class Stage:
         folder: Path,
         certificates: Mapping[str, Certificate] = MappingProxyType({}),
         kill_with: Mapping[str, str] = MappingProxyType({}),
+        *,
+        agents: Certificate | None = None,
+        speech: Speech | None = None,
     ) -> None:
         self._parts = {part.place: part for part in parts}
         self._streams = RandomStreams(seed)
         self._trace = trace
         self._folder = folder
-        self._certificates = certificates  # of the edges' relays
+        self._certificates = certificates
         self._kill_with = kill_with  # commands that kill real nodes
         self._stores: dict[str, Store] = {}
         self._hosts: dict[str, LiveHost] = {}
@@ -60,7 +68,13 @@ class Stage:
         self._frozen: set[str] = set()
         self._wires = Wires(trace, parts, self.runs)
         self._zero = monotonic()
-        self._voices = Voices(lambda: self.now_s, lambda place, note: trace.note(self.now_s, place, note))
+        self._voices = Voices(
+            lambda: self.now_s,
+            lambda place, note: trace.note(self.now_s, place, note),
+            self._streams.stream("voices"),
+            speech,
+            agents,
+        )
         trace.listen(None, self._voices.on_note)
 
     # --- life

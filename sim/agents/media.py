@@ -43,6 +43,12 @@ class Talking(Note):
     symmetric: bool = False
     bridged_to: str = ""
 
+    @property
+    def shakes_first(self) -> bool:
+        """Whether it is the client of the DTLS hand-shake, by the two descriptions (RFC 5763 §5)."""
+        own, remote = self.own.setup, self.remote.setup
+        return own == "active" if own != "actpass" else remote == "passive"
+
 
 @dataclass(frozen=True, slots=True)
 class TalkOver(Note):

@@ -101,7 +101,7 @@ class Handshakes:
             target = security.peer if isinstance(security, Dtls) else None
             certificate: Fingerprint | None = self._plane.certificates[end.place]
         else:
-            if not _is_client(end):
+            if not end.talking.shakes_first:
                 return
             target, certificate = end.target, end.certificate
         if target is None or certificate is None:
@@ -128,7 +128,7 @@ class Handshakes:
             if own is None or (end.uses_ice and end.pair != source):
                 return
             believed = flight.certificate in end.talking.remote.fingerprints
-            serves = not _is_client(end)
+            serves = not end.talking.shakes_first
         if flight.first != serves or own is None:
             return
         if not believed:
@@ -141,9 +141,3 @@ class Handshakes:
             end.keyed_with = flight.certificate
             if isinstance(end, RelayPort):
                 end.host.receive(DtlsEnded(end.name))
-
-
-def _is_client(end: AgentEnd) -> bool:
-    """Which part an agent has by the two descriptions (RFC 5763 §5)."""
-    own, remote = end.talking.own.setup, end.talking.remote.setup
-    return own == "active" if own != "actpass" else remote == "passive"

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from engine.boundary import Address
+from engine.live.relay.certificate import new_certificate
 from lab.cli.app import app
 from lab.doctor import Verdict, examine
 from lab.doctor.cast import LISTENS, with_agents
 from lab.doctor.causes import diagnose
-from lab.doctor.evidence import Facts, cannot_be_reached
+from lab.doctor.evidence import Facts, Transport, cannot_be_reached
 from lab.doctor.examine import attend
 from lab.doctor.ladder import Call, ladder
 from lab.errors import InputError
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates
 from lab.rehearsal.stage import Stage
+from lab.rehearsal.webrtc import Secured
 from sim.build import parts
 from sim.trace import Trace
 from topologies import Topology, parse
@@ -69,8 +73,14 @@ PHONES_ALONE = (
 )
 
 
-def test_a_rehearsal_that_works_is_green_at_each_step() -> None:
-    verdicts = rehearsed()
+SECURE_TOO = (
+    ("      phones: {host", "      secure: {transport: wss, host: 127.0.0.3, port: 7443}\n      phones: {host"),
+    ("users: 1000-1001", "users: 1000-1003"),
+)
+
+
+def test_a_rehearsal_that_works_is_green_at_each_step_and_heard_in_it() -> None:
+    verdicts = rehearsed(*SECURE_TOO)
     assert colours(verdicts) == {"green"}, verdicts
     assert list(verdicts)[:4] == [
         "timers agree",
@@ -83,9 +93,12 @@ def test_a_rehearsal_that_works_is_green_at_each_step() -> None:
         "browser 1000 calls browser 1001",
         "softphone 1010 calls browser 1000",
         "browser 1001 calls softphone 1011",
+        "browser 1002 registers over wss",
+        "softphone 1010 calls browser 1002",
     } <= set(verdicts)
-    assert "packets heard" in verdicts["softphone 1010 calls softphone 1011"].told
-    assert "not listened for" in verdicts["browser 1000 calls the echo 9196"].told
+    calls = [each for each in verdicts.values() if " calls " in each.step]
+    assert len(calls) == 13
+    assert all("packets heard" in each.told for each in calls)
 
 
 class TestNamesTheCause:
@@ -149,6 +162,40 @@ class TestNamesTheCause:
         facts = Facts(step=step, edge=topology.edge_config("edge1"), answered=True, silent=(step.caller,))
         assert diagnose(facts).name == "no_sound"
 
+    def test_relay_that_shows_another_certificate_than_sdp_tells(self, tmp_path: Path) -> None:
+        written = onto_loopback(small(*WEB_ALONE), private=True)
+        foreign = {"edge1": bytes(new_certificate().fingerprint).decode()}
+        verdicts = asyncio.run(_live(written, written, tmp_path, fingerprints=foreign))
+        step = verdicts["browser 1000 calls the echo 9196"]
+        assert (step.outcome, step.cause) == ("red", "dtls_certificate")
+        assert "a=fingerprint" in step.remedy
+
+    def test_relay_that_nobody_reaches(self, tmp_path: Path) -> None:
+        written = onto_loopback(small(*WEB_ALONE), private=True)
+        edge = written.edges["edge1"]
+        web = edge.interfaces["web"].model_copy(update={"advertised_host": "127.77.78.9"})
+        edge = edge.model_copy(update={"interfaces": Table({**edge.interfaces, "web": web})})
+        served = written.model_copy(update={"edges": Table({"edge1": edge})})
+        verdicts = asyncio.run(_live(served, written, tmp_path))
+        step = verdicts["browser 1000 calls the echo 9196"]
+        assert (step.outcome, step.cause) == ("red", "ice_no_answer")
+        assert "127.77.78.9:" in step.why
+        assert "advertised_host" in step.remedy
+
+    def test_ice_that_is_refused_and_a_handshake_that_fails(self) -> None:
+        refused = diagnose(secured(ice="401", dtls=""))
+        assert refused.name == "ice_refused"
+        assert diagnose(secured(ice="no candidates", dtls="")).name == "ice_no_candidates"
+        failed = secured(ice="done", dtls="no answer")
+        assert diagnose(failed).name == "dtls"
+        assert "no answer" in diagnose(failed).why(failed)
+        assert diagnose(secured(ice="done", dtls="done", unread=7)).name == "srtp"
+
+    def test_other_sound_than_the_other_sides(self) -> None:
+        facts = replace(secured(ice="done", dtls="done"), instead=("sound",))
+        assert diagnose(facts).name == "other_sound"
+        assert "sound in place of" in diagnose(facts).why(facts)
+
     def test_a_closed_port_of_a_deployment_that_runs(self, tmp_path: Path) -> None:
         written = onto_loopback(small(), private=True)
         edge = written.edges["edge1"]
@@ -164,10 +211,29 @@ class TestNamesTheCause:
         assert "softphone 1010 calls the echo 9196" in green
 
 
-async def _live(served: Topology, written: Topology, folder: Path) -> dict[str, Verdict]:
+def secured(*, ice: str, dtls: str, unread: int = 0) -> Facts:
+    """A browser that calls the echo and hears nothing."""
+    topology, agents = with_agents(small(), "edge1", (), None, live=False)
+    step = next(
+        each for each in ladder(agents, echo="9196", tone="9664") if isinstance(each, Call) and each.caller.web
+    )
+    told = Secured("call", step.caller.user, ice, dtls, ("127.0.0.1:30000",), unread)
+    return Facts(
+        step=step,
+        edge=topology.edge_config("edge1"),
+        answered=True,
+        silent=(step.caller,),
+        secured=(Transport(step.caller, told),),
+    )
+
+
+async def _live(
+    served: Topology, written: Topology, folder: Path, *, fingerprints: Mapping[str, str] | None = None
+) -> dict[str, Verdict]:
     """What the doctor says of a deployment that is described by one topology, and made by another."""
     certificates = relay_certificates(served)
-    fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
+    if fingerprints is None:
+        fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
     deployment = Stage(parts(served, LISTENS, fingerprints=fingerprints), 0, Trace("none"), folder, certificates)
     await deployment.open()
     try:

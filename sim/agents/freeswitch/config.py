@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 from engine.boundary import Interface
 from engine.config import TimersConfig
+from engine.media.sdp.attributes import Fingerprint
 
 OBSERVED_TIMERS = TimersConfig(
     # Observed: INVITE at 0, 1, 3, 7, 15 and 31 s, given up at 32 s: sofia-sip doubles from 1 s on.
@@ -68,6 +69,7 @@ class FreeSwitchConfig:
     heartbeat_s: float = 20.0
     media_host: str = ""  # in its session descriptions (ext-rtp-ip); its own where empty
     talks: bool = False  # what it does with media is told (sim.agents.media)
+    certificate: Fingerprint | None = None  # that browsers are shown; None: a modelled one
     bridges: Mapping[str, str] = field(
         default_factory=dict
     )  # number -> SIP URI to bridge to; ;fs_path=sip:host is its route

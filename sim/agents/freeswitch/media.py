@@ -6,6 +6,7 @@ from functools import lru_cache
 from random import Random
 from typing import Final, NamedTuple
 
+from engine.media.sdp.attributes import Fingerprint
 from sim.agents.sdp import read_audio, read_direction
 
 _FIRST_PORT, _LAST_PORT = 16_384, 32_766
@@ -72,10 +73,11 @@ def _usable(line: bytes) -> bool:
 class Media:
     """The media side of one node: ports counted up, identifiers of its own."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, certificate: Fingerprint | None = None) -> None:
         self._random = random
         self._port = _FIRST_PORT
-        self._fingerprint = b":".join(b"%02X" % random.getrandbits(8) for _ in range(32))
+        modelled = b"sha-256 " + b":".join(b"%02X" % random.getrandbits(8) for _ in range(32))
+        self._fingerprint = bytes(certificate) if certificate is not None else modelled
 
     def next_port(self) -> int:
         """An even port for the next stream; they are used again after 8,192 calls."""
@@ -132,7 +134,7 @@ class Media:
         source = b"a=ssrc:%d cname:%08x" % (number, number)
         candidate = b"a=candidate:%d %d udp 2130706431 %b %d typ host generation 0"
         return [
-            b"a=fingerprint:sha-256 " + self._fingerprint,
+            b"a=fingerprint:" + self._fingerprint,
             b"a=setup:" + setup,
             b"a=rtcp-mux",
             b"a=rtcp:%d IN %b" % (port, _address(host)),

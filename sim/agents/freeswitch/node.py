@@ -50,7 +50,7 @@ class Node:
             user, self.out, self.timers, config.timers, reliable_among(config.interfaces)
         )
         self.wording = Wording(config.version)
-        self.media = Media(random)
+        self.media = Media(random, config.certificate)
         self.authenticator = Authenticator(config, random)
         self.sessions = Sessions(self.timers, config.linger_s)
         self.pings = Pings(self)

@@ -24,6 +24,7 @@ _BROWSER: Final = {
     b"110": b"telephone-event/48000",
     b"126": b"telephone-event/8000",
 }
+_DIGITS: Final = b"telephone-event"
 
 
 class CallAudio:
@@ -44,9 +45,8 @@ class CallAudio:
 
     def offer(self) -> bytes:
         """Our description for an offer."""
-        webrtc = self._phones.config.webrtc
-        protocol = b"UDP/TLS/RTP/SAVPF" if webrtc else b"RTP/AVP"
-        return self._describe(protocol, _BROWSER if webrtc else _PHONE, self.wanted, b"actpass")
+        protocol = b"UDP/TLS/RTP/SAVPF" if self._phones.config.webrtc else b"RTP/AVP"
+        return self._describe(protocol, self._codecs(), self.wanted, b"actpass")
 
     def answer(self, offer: bytes) -> bytes:
         """Our answer to an offer, in its own numbers and protocol."""
@@ -54,7 +54,7 @@ class CallAudio:
         if offered is None:
             return self.offer()
         self._remote = offer
-        known = {name.lower() for name in (_BROWSER if self._phones.config.webrtc else _PHONE).values()}
+        known = {name.lower() for name in self._codecs().values()}
         common = {number: name for number, name in offered.encodings.items() if name.lower() in known}
         direction = self.wanted.within(DIRECTIONS[read_direction(offer)])
         return self._describe(offered.protocol, common, direction, b"active")
@@ -76,6 +76,18 @@ class CallAudio:
         if self._talks:
             self._talks = False
             self._phones.out.append(TalkOver(self._call_id, self._user))
+
+    def _codecs(self) -> Mapping[bytes, bytes]:
+        config = self._phones.config
+        kind = _BROWSER if config.webrtc else _PHONE
+        wanted = config.codecs
+        if wanted is None:
+            return kind
+        return {
+            number: name
+            for number, name in kind.items()
+            if (codec := name.partition(b"/")[0].lower()) in wanted or codec == _DIGITS
+        }
 
     def _describe(
         self, protocol: bytes, codecs: Mapping[bytes, bytes], direction: Direction, setup: bytes

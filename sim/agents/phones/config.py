@@ -7,6 +7,7 @@ from typing import Literal
 
 from engine.boundary import Address, Interface
 from engine.config import TimersConfig
+from engine.media.sdp.attributes import Fingerprint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class PhonesConfig:
     media: Literal["any", "rtp", "webrtc"] = "any"  # offers that are taken when called
     talks: bool = False  # what it does with media is described truly, and told (sim.agents.media)
     webrtc: bool = False  # it speaks UDP/TLS/RTP/SAVPF with ICE, as browsers do, and nothing else
+    certificate: Fingerprint | None = None  # that a browser shows; None: a modelled one
+    codecs: frozenset[bytes] | None = None  # by name, of those that its kind has; None: all
     asymmetric: bool = False  # its media leave from another port than it describes
     media_port: int = 40_000  # of its first call, in its session descriptions
     media_calls: int = 10  # so many calls later that port is used again; each takes four

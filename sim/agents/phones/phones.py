@@ -57,7 +57,8 @@ class Phones:
         self._calls: dict[bytes, OutgoingCall | IncomingCall] = {}
         self._keep_alive = KeepAlive(self, random)
         self.ice_names = IceNames(self.token(), self.token() * 2) if config.webrtc else IceNames(b"", b"")
-        self.certificate = Fingerprint(b"sha-256", random.randbytes(32) if config.webrtc else b"")
+        modelled = Fingerprint(b"sha-256", random.randbytes(32) if config.webrtc else b"")
+        self.certificate = config.certificate or modelled
         self._media_calls = 0
         self._settle()
         self._registrations = [Registration(self, user) for user in self._users.values()]

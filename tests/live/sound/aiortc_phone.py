@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
+from functools import partial
 from importlib.util import find_spec
 from random import Random
 from typing import Any
@@ -26,10 +27,16 @@ MISSING = "" if find_spec("aiortc") else "aiortc is not installed"
 _HEARD_PACKETS = 50
 
 
-class AiortcPhone:
-    """One user. It knows neither hold nor re-INVITE."""
+def _description(body: bytes, kind: str) -> Any:
+    from aiortc import RTCSessionDescription
 
-    deaf_after_hold = True
+    return RTCSessionDescription(body.decode(), kind)
+
+
+class AiortcPhone:
+    """One user. Its re-INVITEs change directions within the one peer connection; aiortc cannot restart ICE."""
+
+    deaf_after_hold = False
 
     def __init__(self, stage: Stage, user: str, hz: float, socket: ClientWebSocketResponse) -> None:
         self.user, self.hz = user, hz
@@ -44,6 +51,7 @@ class AiortcPhone:
         self._invite: Request | None = None  # the one that stands: theirs, or ours
         # From, To, Call-ID, routes and remote target
         self._dialog: tuple[bytes, bytes, bytes, list[bytes], bytes] | None = None
+        self._awaited: str | None = None  # what happens by the 200 that our INVITE waits for
         self._number = 0
 
     def _bits(self) -> int:
@@ -52,8 +60,16 @@ class AiortcPhone:
     # --- Phone
 
     def order(self, order: str, argument: str = "") -> None:
-        work = {"call": self._call, "answer": self._answer, "reject": self._reject, "hangup": self._hang_up}[order]
-        task = asyncio.get_running_loop().create_task(work(argument.encode()))
+        work = {
+            "call": partial(self._call, argument.encode()),
+            "answer": self._answer,
+            "reject": self._reject,
+            "hangup": self._hang_up,
+            "hold": partial(self._renew, "sendonly", "hold"),
+            "resume": partial(self._renew, "sendrecv", "unhold"),
+            "renew": partial(self._renew, "sendrecv", "renewed"),
+        }[order]
+        task = asyncio.get_running_loop().create_task(work())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -92,11 +108,10 @@ class AiortcPhone:
 
     async def register(self, authorization: bytes = b"") -> None:
         """Once, and once more with credentials."""
-        self._number += 1
         domain = self._stage.host.encode()
         me = b"<sip:%b@%b>" % (self.user.encode(), domain)
         lines = [b"From: %b;tag=%x" % (me, self._bits()), b"To: " + me, b"Call-ID: r%s" % self.user.encode()]
-        lines += [b"CSeq: %d REGISTER" % self._number, b"Contact: " + self._contact, b"Expires: 60"]
+        lines += [b"CSeq: %d REGISTER" % self._next(), b"Contact: " + self._contact, b"Expires: 60"]
         if authorization:
             lines.append(authorization)
         await self._send(self._request(b"REGISTER", b"sip:" + domain, *lines))
@@ -116,7 +131,10 @@ class AiortcPhone:
         return b"Authorization: " + bytes(credentials)
 
     async def _asked(self, request: Request) -> None:
-        if request.method == b"INVITE" and not request.to.tag:
+        if request.method == b"INVITE" and request.to.tag:
+            await self._send(await self._accepted(request))
+            self._events.append("reinvite")
+        elif request.method == b"INVITE":
             self._invite = request
             await self._send(respond(request, 180, b"", b"t", b"Contact: " + self._contact))
             self._events.append("incoming")
@@ -141,25 +159,37 @@ class AiortcPhone:
             elif 200 <= status < 300:
                 await self._confirmed(response)
             elif status >= 300:
-                await self._over()
+                self._events.append(f"refused {status}")
+                if self._dialog is None:
+                    await self._over()
 
     async def _confirmed(self, response: Response) -> None:
-        contact = parse_name_addr(response.values("contact")[0], "Contact").uri
-        routes = response.values("record-route")[::-1]
-        self._dialog = (response.first("from"), response.first("to"), response.call_id, routes, contact)
+        if self._dialog is None:
+            contact = parse_name_addr(response.values("contact")[0], "Contact").uri
+            routes = response.values("record-route")[::-1]
+            self._dialog = (response.first("from"), response.first("to"), response.call_id, routes, contact)
         await self._within(b"ACK", response.cseq.number)
-        if "confirmed" not in self._events:
-            from aiortc import RTCSessionDescription
+        if self._awaited is not None:  # not for the second time
+            event, self._awaited = self._awaited, None
+            await self._peer.setRemoteDescription(_description(response.body, "answer"))
+            self._events.append(event)
 
-            await self._peer.setRemoteDescription(RTCSessionDescription(response.body.decode(), "answer"))
-            self._events.append("confirmed")
-
-    async def _within(self, method: bytes, number: int) -> None:
+    async def _within(self, method: bytes, number: int, *lines: bytes, body: bytes = b"") -> None:
         assert self._dialog is not None
         ours, theirs, call_id, routes, target = self._dialog
-        lines = [b"Route: " + route for route in routes]
-        lines += [b"From: " + ours, b"To: " + theirs, b"Call-ID: " + call_id, b"CSeq: %d %b" % (number, method)]
-        await self._send(self._request(method, target, *lines))
+        ends = [b"Route: " + route for route in routes]
+        ends += [b"From: " + ours, b"To: " + theirs, b"Call-ID: " + call_id, b"CSeq: %d %b" % (number, method)]
+        await self._send(self._request(method, target, *ends, *lines, body=body))
+
+    async def _accepted(self, invite: Request) -> Response:
+        """A 200 with our answer to its offer."""
+        await self._peer.setRemoteDescription(_description(invite.body, "offer"))
+        await self._peer.setLocalDescription(await self._peer.createAnswer())
+        tag = b"" if invite.to.tag else b"t"
+        accepted = respond(invite, 200, b"", tag, b"Contact: " + self._contact, b"Content-Type: application/sdp")
+        accepted.body = self._peer.localDescription.sdp.encode()
+        accepted.set("content-length", b"Content-Length: %d" % len(accepted.body))
+        return accepted
 
     # --- orders
 
@@ -173,41 +203,59 @@ class AiortcPhone:
             b"From: %b;tag=%x" % (me, self._bits()),
             b"To: <%b>" % uri,
             b"Call-ID: %012x" % self._bits(),
-            b"CSeq: 1 INVITE",
+            b"CSeq: %d INVITE" % self._next(),
             b"Contact: " + self._contact,
             b"Content-Type: application/sdp",
             body=peer.localDescription.sdp.encode(),
         )
+        self._awaited = "confirmed"
         await self._send(self._invite)
 
-    async def _answer(self, _: bytes) -> None:
-        from aiortc import RTCSessionDescription
-
+    async def _answer(self) -> None:
         invite = self._invite
         assert invite is not None
-        peer = self._new_peer()
-        await peer.setRemoteDescription(RTCSessionDescription(invite.body.decode(), "offer"))
-        await peer.setLocalDescription(await peer.createAnswer())
-        accepted = respond(invite, 200, b"", b"t", b"Contact: " + self._contact, b"Content-Type: application/sdp")
-        accepted.body = peer.localDescription.sdp.encode()
-        accepted.set("content-length", b"Content-Length: %d" % len(accepted.body))
+        self._new_peer()
+        accepted = await self._accepted(invite)
         contact = parse_name_addr(invite.values("contact")[0], "Contact").uri
         routes = invite.values("record-route")
         self._dialog = (accepted.first("to"), invite.first("from"), invite.call_id, routes, contact)
         await self._send(accepted)
         self._events.append("confirmed")
 
-    async def _reject(self, _: bytes) -> None:
+    async def _renew(self, direction: str, event: str) -> None:
+        (transceiver,) = self._peer.getTransceivers()
+        transceiver.direction = direction
+        await self._peer.setLocalDescription(await self._peer.createOffer())
+        self._awaited = event
+        lines = [b"Contact: " + self._contact, b"Content-Type: application/sdp"]
+        await self._within(b"INVITE", self._next(), *lines, body=self._peer.localDescription.sdp.encode())
+
+    async def _reject(self) -> None:
         assert self._invite is not None
         await self._send(respond(self._invite, 486, b"", b"t"))
 
-    async def _hang_up(self, _: bytes) -> None:
-        await self._within(b"BYE", 2)
+    async def _hang_up(self) -> None:
+        if self._dialog is None:
+            await self._give_up()
+            return
+        await self._within(b"BYE", self._next())
         await self._over()
+
+    async def _give_up(self) -> None:
+        """CANCEL (RFC 3261 §9.1): with the INVITE's own Via. Its 487 ends the call."""
+        invite = self._invite
+        assert invite is not None
+        lines = [invite.lines[invite.names.index(name)] for name in ("via", "from", "to", "call-id")]
+        lines += [b"Max-Forwards: 70", b"CSeq: %d CANCEL" % invite.cseq.number]
+        await self._send(Request.build(b"CANCEL", invite.uri, *lines))
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
 
     async def _over(self) -> None:
         self._events.append("ended")
-        self._invite = self._dialog = None
+        self._invite = self._dialog = self._awaited = None
         peer, self._peer = self._peer, None
         if peer is not None:
             await peer.close()

@@ -35,7 +35,7 @@ async def renew(stage: Stage, caller: Phone, callee: Phone) -> None:
     await set_up(stage, caller, callee)
     await both_hear(caller, callee)
     caller.order("renew")
-    await until(lambda: caller.happened("renewed"), SAID_S)
+    await _comes("renewed", lambda: caller.happened("renewed"))
     await both_hear(caller, callee)
     await end(stage, caller, callee)
 
@@ -43,17 +43,19 @@ async def renew(stage: Stage, caller: Phone, callee: Phone) -> None:
 async def cancel(stage: Stage, caller: Phone, callee: Phone) -> None:
     """The caller gives up while it rings."""
     _begin(stage, caller, callee)
-    await until(lambda: callee.happened("incoming") and caller.happened("progress"), SAID_S)
+    await _comes("incoming", lambda: callee.happened("incoming"))
+    await _comes("progress", lambda: caller.happened("progress"))
     caller.order("hangup")
-    await until(lambda: _over(caller) and _over(callee), SAID_S)
+    await _comes("end at the caller", lambda: _over(caller))
+    await _comes("end at the callee", lambda: _over(callee))
 
 
 async def reject(stage: Stage, caller: Phone, callee: Phone) -> None:
     """The callee is busy."""
     _begin(stage, caller, callee)
-    await until(lambda: callee.happened("incoming"), SAID_S)
+    await _comes("incoming", lambda: callee.happened("incoming"))
     callee.order("reject")
-    await until(lambda: _over(caller), SAID_S)
+    await _comes("end at the caller", lambda: _over(caller))
 
 
 async def called_by_node(stage: Stage, phone: Phone) -> None:
@@ -64,16 +66,24 @@ async def called_by_node(stage: Stage, phone: Phone) -> None:
     phone.forget()
     ended = len(stage.of("edge", DialogEnded))
     stage.call(phone.user)
-    await until(lambda: phone.happened("incoming"), SAID_S)
+    await _comes("incoming", lambda: phone.happened("incoming"))
     phone.order("answer")
-    await until(lambda: phone.happened("confirmed") and sound.legs, SAID_S)
+    await _comes("confirmed", lambda: phone.happened("confirmed") and sound.legs)
     (leg,) = sound.legs.values()
-    await until(lambda: phone.heard(NODE_HZ) > FOUND and leg.heard(phone.hz) > FOUND, SAID_S)
+    await _comes("the node's tone at the phone", lambda: phone.heard(NODE_HZ) > FOUND)
+    await _comes("the phone's tone at the node", lambda: leg.heard(phone.hz) > FOUND)
     phone.order("hangup")
-    await until(lambda: _over(phone) and len(stage.of("edge", DialogEnded)) >= ended, SAID_S)
+    await _comes("end", lambda: _over(phone) and len(stage.of("edge", DialogEnded)) > ended)
 
 
 # --- parts -----------------------------------------------------------------------------------------------------
+
+
+async def _comes(what: str, condition: Callable[[], object]) -> None:
+    try:
+        await until(condition, SAID_S)
+    except AssertionError:
+        raise AssertionError(f"{what} did not come") from None
 
 
 def _begin(stage: Stage, caller: Phone, callee: Phone) -> None:
@@ -86,9 +96,10 @@ def _begin(stage: Stage, caller: Phone, callee: Phone) -> None:
 
 async def set_up(stage: Stage, caller: Phone, callee: Phone) -> None:
     _begin(stage, caller, callee)
-    await until(lambda: callee.happened("incoming"), SAID_S)
+    await _comes("incoming", lambda: callee.happened("incoming"))
     callee.order("answer")
-    await until(lambda: caller.happened("confirmed") and callee.happened("confirmed"), SAID_S)
+    await _comes("confirmed at the callee", lambda: callee.happened("confirmed"))
+    await _comes("confirmed at the caller", lambda: caller.happened("confirmed"))
 
 
 async def both_hear(caller: Phone, callee: Phone) -> None:
@@ -111,7 +122,7 @@ async def clear(stage: Stage, *phones: Phone) -> None:
     for phone in phones:
         if phone.happened("confirmed") and not _over(phone):
             phone.order("hangup")
-            await until(lambda: _over(phone), SAID_S)  # noqa: B023  # it is awaited here
+            await _comes("end", lambda: _over(phone))  # noqa: B023  # it is awaited here
 
 
 async def held(caller: Phone, callee: Phone) -> None:
@@ -127,7 +138,8 @@ async def held(caller: Phone, callee: Phone) -> None:
 async def end(stage: Stage, by: Phone, other: Phone) -> None:
     """One hangs up."""
     by.order("hangup")
-    await until(lambda: _over(by) and _over(other), SAID_S)
+    await _comes("end at who hangs up", lambda: _over(by))
+    await _comes("end at the other", lambda: _over(other))
 
 
 def _over(phone: Phone) -> bool:
