@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from functools import partial
@@ -20,11 +20,13 @@ from engine.sip.digest import answer, choose
 from engine.sip.framing import parse_datagram
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request, Response, respond
+from tests.live.sound.phones import STILL_S
 from tests.live.sound.stage import PASSWORD, Stage
 from tests.live.sound.tones import PACKET, RATE_HZ, share, tone
 
 MISSING = "" if find_spec("aiortc") else "aiortc is not installed"
 _HEARD_PACKETS = 50
+EXPIRES_S = 60
 
 
 def _description(body: bytes, kind: str) -> Any:
@@ -45,6 +47,7 @@ class AiortcPhone:
         self._random = Random()
         self._events: list[str] = []
         self._heard: deque[tuple[Any, int]] = deque(maxlen=_HEARD_PACKETS)
+        self._heard_at = 0.0
         self._peer: Any = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._contact = b"<sip:%012x@%012x.invalid;transport=ws>" % (self._bits(), self._bits())
@@ -69,7 +72,10 @@ class AiortcPhone:
             "resume": partial(self._renew, "sendrecv", "unhold"),
             "renew": partial(self._renew, "sendrecv", "renewed"),
         }[order]
-        task = asyncio.get_running_loop().create_task(work())
+        self._start(work())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -77,7 +83,7 @@ class AiortcPhone:
         return self._events.count(event)
 
     def heard(self, hz: float) -> float:
-        if len(self._heard) < _HEARD_PACKETS // 2:
+        if len(self._heard) < _HEARD_PACKETS // 2 or asyncio.get_running_loop().time() - self._heard_at > STILL_S:
             return 0.0
         return share(np.concatenate([samples for samples, _ in self._heard]), hz, self._heard[-1][1])
 
@@ -111,10 +117,14 @@ class AiortcPhone:
         domain = self._stage.host.encode()
         me = b"<sip:%b@%b>" % (self.user.encode(), domain)
         lines = [b"From: %b;tag=%x" % (me, self._bits()), b"To: " + me, b"Call-ID: r%s" % self.user.encode()]
-        lines += [b"CSeq: %d REGISTER" % self._next(), b"Contact: " + self._contact, b"Expires: 60"]
+        lines += [b"CSeq: %d REGISTER" % self._next(), b"Contact: " + self._contact, b"Expires: %d" % EXPIRES_S]
         if authorization:
             lines.append(authorization)
         await self._send(self._request(b"REGISTER", b"sip:" + domain, *lines))
+
+    def _refresh(self) -> None:
+        if not self._socket.closed:
+            self._start(self.register())
 
     def _credentials(self, challenges: list[bytes]) -> bytes:
         challenge = choose(challenges)
@@ -153,6 +163,8 @@ class AiortcPhone:
         if method == b"REGISTER":
             if status == 401:
                 await self.register(self._credentials(response.all("www-authenticate")))
+            elif status == 200:  # the edge closes the connection of one that has run out
+                asyncio.get_running_loop().call_later(EXPIRES_S / 2, self._refresh)
         elif method == b"INVITE" and self._invite is not None:
             if 100 < status < 200:
                 self._events.append("progress")
@@ -299,12 +311,11 @@ class AiortcPhone:
                     frame = await track.recv()
                     samples = frame.to_ndarray().reshape(-1)[:: len(frame.layout.channels)]
                     self._heard.append((samples / 32_768, frame.sample_rate))
+                    self._heard_at = asyncio.get_running_loop().time()
             except MediaStreamError:
                 return
 
-        task = asyncio.get_running_loop().create_task(work())
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._start(work())
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from engine.notes import DialogEnded
 from tests.live.live_machines import until
@@ -118,11 +119,13 @@ async def _hears(phone: Phone, other: Phone, enough: Callable[[float], bool]) ->
 
 
 async def clear(stage: Stage, *phones: Phone) -> None:
-    """End what a conversation that went wrong has left."""
+    """End what a conversation that went wrong has left, as far as it can be ended."""
     for phone in phones:
-        if phone.happened("confirmed") and not _over(phone):
-            phone.order("hangup")
-            await _comes("end", lambda: _over(phone))  # noqa: B023  # it is awaited here
+        if not _over(phone):
+            rings = phone.happened("incoming") and not phone.happened("confirmed")
+            phone.order("reject" if rings else "hangup")
+    with suppress(AssertionError):
+        await until(lambda: all(map(_over, phones)), SAID_S)
 
 
 async def held(caller: Phone, callee: Phone) -> None:
