@@ -198,7 +198,9 @@ class AiortcPhone:
         await self._peer.setRemoteDescription(_description(invite.body, "offer"))
         await self._peer.setLocalDescription(await self._peer.createAnswer())
         tag = b"" if invite.to.tag else b"t"
-        accepted = respond(invite, 200, b"", tag, b"Contact: " + self._contact, b"Content-Type: application/sdp")
+        lines = [b"Record-Route: " + value for value in invite.all("record-route")]  # RFC 3261 §12.1.1
+        lines += [b"Contact: " + self._contact, b"Content-Type: application/sdp"]
+        accepted = respond(invite, 200, b"", tag, *lines)
         accepted.body = self._peer.localDescription.sdp.encode()
         accepted.set("content-length", b"Content-Length: %d" % len(accepted.body))
         return accepted

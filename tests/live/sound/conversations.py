@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from engine.notes import DialogEnded
 from tests.live.live_machines import until
 from tests.live.sound.phones import Phone
 from tests.live.sound.stage import Stage
@@ -65,7 +64,6 @@ async def called_by_node(stage: Stage, phone: Phone) -> None:
     sound.close()
     sound.joins, sound.hz = False, NODE_HZ
     phone.forget()
-    ended = len(stage.of("edge", DialogEnded))
     stage.call(phone.user)
     await _comes("incoming", lambda: phone.happened("incoming"))
     phone.order("answer")
@@ -74,7 +72,7 @@ async def called_by_node(stage: Stage, phone: Phone) -> None:
     await _comes("the node's tone at the phone", lambda: phone.heard(NODE_HZ) > FOUND)
     await _comes("the phone's tone at the node", lambda: leg.heard(phone.hz) > FOUND)
     phone.order("hangup")
-    await _comes("end", lambda: _over(phone) and len(stage.of("edge", DialogEnded)) > ended)
+    await _comes("end", lambda: _over(phone) and not stage.edge.relayed_calls())
 
 
 # --- parts -----------------------------------------------------------------------------------------------------
