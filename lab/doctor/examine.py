@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from secrets import randbits
 from tempfile import TemporaryDirectory
 from typing import Final, TypeVar
 
@@ -146,7 +147,8 @@ def _stage(
     media = AgentMedia(certificate=own.fingerprint, codecs=producible())
     speech = Tones([each.user for each in agents])
     if not rehearse:
-        return Stage(live_parts(staged, media), 0, trace, folder, agents=own, speech=speech)
+        # What runs may remember the words of the doctor who came before: each has names of its own.
+        return Stage(live_parts(staged, media), randbits(64), trace, folder, agents=own, speech=speech)
     certificates = relay_certificates(staged)
     fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
     cast = parts(staged, LISTENS, fingerprints=fingerprints, media=media)

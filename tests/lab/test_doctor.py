@@ -196,6 +196,10 @@ class TestNamesTheCause:
         assert diagnose(facts).name == "other_sound"
         assert "sound in place of" in diagnose(facts).why(facts)
 
+    def test_a_doctor_who_comes_again_at_once_is_nobodys_repetition(self, tmp_path: Path) -> None:
+        for verdicts in asyncio.run(_live_again(onto_loopback(small(*PHONES_ALONE), private=True), tmp_path)):
+            assert colours(verdicts) == {"green"}, verdicts
+
     def test_a_closed_port_of_a_deployment_that_runs(self, tmp_path: Path) -> None:
         written = onto_loopback(small(), private=True)
         edge = written.edges["edge1"]
@@ -231,6 +235,18 @@ async def _live(
     served: Topology, written: Topology, folder: Path, *, fingerprints: Mapping[str, str] | None = None
 ) -> dict[str, Verdict]:
     """What the doctor says of a deployment that is described by one topology, and made by another."""
+    (verdicts,) = await _visits(served, written, folder, fingerprints, visits=1)
+    return verdicts
+
+
+async def _live_again(written: Topology, folder: Path) -> list[dict[str, Verdict]]:
+    alone = written.model_copy(update={"clients": Table()})
+    return await _visits(alone, written, folder, None, visits=2)
+
+
+async def _visits(
+    served: Topology, written: Topology, folder: Path, fingerprints: Mapping[str, str] | None, *, visits: int
+) -> list[dict[str, Verdict]]:
     certificates = relay_certificates(served)
     if fingerprints is None:
         fingerprints = {name: bytes(each.fingerprint).decode() for name, each in certificates.items()}
@@ -239,10 +255,12 @@ async def _live(
     try:
         staged, agents = with_agents(written, "edge1", (), None, live=True)
         steps = list(ladder(agents, echo="9196", tone="9664"))
-        verdicts = await attend(staged, "edge1", agents, steps, rehearse=False, listen_s=LISTEN_S)
+        found = [
+            await attend(staged, "edge1", agents, steps, rehearse=False, listen_s=LISTEN_S) for _ in range(visits)
+        ]
     finally:
         deployment.close()
-    return {each.step: each for each in verdicts}
+    return [{each.step: each for each in verdicts} for verdicts in found]
 
 
 class TestAccounts:
