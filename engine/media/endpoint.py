@@ -6,7 +6,7 @@ from collections.abc import Container
 from dataclasses import replace
 from random import Random
 
-from engine.boundary import NEVER, Address
+from engine.boundary import Address
 from engine.media.ice import IceAgent, new_names
 from engine.media.latching import Latch, Trust
 from engine.media.packets import is_expected_rtp, packet_kind
@@ -132,22 +132,20 @@ class Endpoint:
             if self._ice is not None:
                 # Who answers with new names is met by the ones that it was just told of.
                 names = new_names(self._random) if restarted and offered else self._ice[0].local
-                self._meet_ice(self._ice, remote, names if restarted else None, now)
+                self._meet_ice(self._ice, remote, names if restarted else None)
             return None
         self._ice = None
         host = self.party.signalling_host
         self._latches[1].negotiated(remote.rtcp, host)
         return self._latches[0].negotiated(remote.address, host)
 
-    def _meet_ice(
-        self, agents: tuple[IceAgent, IceAgent], remote: Remote, restart: IceNames | None, now: float
-    ) -> None:
+    def _meet_ice(self, agents: tuple[IceAgent, IceAgent], remote: Remote, restart: IceNames | None) -> None:
         for component, agent in enumerate(agents, start=1):
             if restart is not None:
                 agent.restart(restart, remote.ice)
             agent.remote = remote.ice
             if remote.ice_lite:
-                agent.take_candidates(remote.candidates, component, now)
+                agent.take_candidates(remote.candidates, component)
 
     def _begin_ice(self) -> None:
         names = new_names(self._random)
@@ -192,15 +190,13 @@ class Endpoint:
         return None, ""
 
     def tick(self, now: float) -> bool:
-        """Whether a latch has locked because its window is over."""
-        first, second = (latch.tick(now) for latch in self._latches)
+        """Whether a latch has locked because its window is over, or a peer no longer consents."""
+        first, second = (each.tick(now) for each in self._ice or self._latches)
         return first or second
 
     def deadline(self) -> float:
-        """When a latch's window ends."""
-        if self._ice is not None:
-            return NEVER
-        return min(latch.deadline() for latch in self._latches)
+        """When a latch's window ends, or a consent."""
+        return min(each.deadline() for each in self._ice or self._latches)
 
     # --- for the rules ---
 
@@ -216,12 +212,14 @@ class Endpoint:
             return None
         if profile.security == "sdes":
             return self._sdes
-        return Dtls(self._part or "active", remote.fingerprints, self.target(component))
+        # Whose consent has run out keeps its association, for it may come back.
+        peer = self.target(component) if self._ice is None else self._ice[0 if self.muxed else component].selected
+        return Dtls(self._part or "active", remote.fingerprints, peer)
 
     def target(self, component: int) -> Address | None:
         """Where RTP (0) or RTCP (1) for the side goes."""
         component = 0 if self.muxed else component
-        return self._latches[component].target if self._ice is None else self._ice[component].selected
+        return self._latches[component].target if self._ice is None else self._ice[component].target
 
     def sources(self, component: int) -> frozenset[Address]:
         """Whose packets are believed."""

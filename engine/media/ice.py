@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from engine.boundary import Address
+from engine.boundary import NEVER, Address
 from engine.media.sdp.attributes import Candidate, IceNames
 from engine.media.targets import Targets
 from engine.stun import (
@@ -29,7 +29,8 @@ from engine.stun import (
 )
 
 CONSENT_S: Final = 30.0
-"""A peer that has not checked for so long has gone (RFC 7675 §5.1; as lite agents we answer, and never ask)."""
+"""A peer that has not checked for so long is sent nothing more: as lite agents we never ask for consent, but who
+wants our media checks on (RFC 7675 §5.1)."""
 
 _UNDERSTOOD = UNDERSTOOD | {PRIORITY, USE_CANDIDATE}
 _MOST_SOURCES = 16  # of one peer: its candidates as we see them
@@ -72,7 +73,7 @@ class IceAgent:
     source it may have forged.
     """
 
-    __slots__ = ("_nominations", "_sources", "_targets", "local", "remote", "selected")
+    __slots__ = ("_consented", "_nominations", "_sources", "_targets", "local", "remote", "selected")
 
     def __init__(self, local: IceNames, targets: Targets, remote: IceNames | None = None) -> None:
         self.local = local
@@ -81,6 +82,7 @@ class IceAgent:
         self.selected: Address | None = None
         self._sources: dict[Address, _Source] = {}
         self._nominations = 0
+        self._consented = True
 
     def receive(self, data: bytes, source: Address, now: float) -> Checked:
         """Answer a message that ``engine.stun.is_stun``."""
@@ -112,9 +114,22 @@ class IceAgent:
         """All addresses that the peer has proven to be at."""
         return frozenset(self._sources)
 
-    def consents(self, now: float) -> bool:
-        """Whether the peer is still there (RFC 7675)."""
-        return any(source.checked_at + CONSENT_S > now for source in self._sources.values())
+    @property
+    def target(self) -> Address | None:
+        """Where media may be sent: what is selected, as long as the peer consents (RFC 7675 §5.1)."""
+        return self.selected if self._consented else None
+
+    def tick(self, now: float) -> bool:
+        """Whether the peer's consent has just run out; its next check from there gives it anew."""
+        if not self._consented or self.deadline() > now:
+            return False
+        self._consented = False
+        return True
+
+    def deadline(self) -> float:
+        """When the consent runs out, unless another check comes."""
+        source = None if self.selected is None else self._sources.get(self.selected)
+        return NEVER if source is None or not self._consented else source.checked_at + CONSENT_S
 
     def restart(self, local: IceNames, remote: IceNames | None) -> None:
         """Begin again under new names (§9). Media go where they went until the peer has nominated anew."""
@@ -128,7 +143,7 @@ class IceAgent:
             chosen.priority = 0
             self._sources[self.selected] = chosen
 
-    def take_candidates(self, candidates: Sequence[Candidate], component: int, now: float) -> Address | None:
+    def take_candidates(self, candidates: Sequence[Candidate], component: int) -> Address | None:
         """Believe the description of a peer that is lite as well, for then no one checks (§6.1.1, §8.2).
 
         Host names (as ``x.local`` of mDNS) and refused addresses are passed over. Returns the address that media
@@ -140,7 +155,7 @@ class IceAgent:
             return None
         best = max(ours, key=_priority_of)
         self.selected = (best.host, best.port)
-        self._source(self.selected, best.priority).checked_at = now
+        self._source(self.selected, best.priority).checked_at = NEVER  # it makes no checks to consent by
         return self.selected
 
     def _fault(self, request: StunMessage) -> tuple[int, str]:
@@ -169,6 +184,9 @@ class IceAgent:
         priority = int.from_bytes(request.attributes[PRIORITY])
         source = self._source(address, priority)
         source.checked_at = now
+        if address == self.selected and not self._consented:
+            self._consented = True
+            return address
         if USE_CANDIDATE not in request.attributes:
             return None
         self._nominations += 1
@@ -180,6 +198,7 @@ class IceAgent:
         # pair twice, and the chosen one not in between, has moved.
         if chosen is None or priority > chosen.priority or before > chosen.nominated:
             self.selected = address
+            self._consented = True
             return address
         return None
 

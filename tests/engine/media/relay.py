@@ -94,6 +94,14 @@ class Relay:
         self.table.obey(effects)
         return refused
 
+    def advance(self, seconds: float) -> None:
+        """Time passes, and with it what was waited for."""
+        end_s = self.now + seconds
+        while (due := self.call.deadline()) <= end_s:
+            self.now = max(due, self.now)
+            self.table.obey(self.call.tick(self.now))
+        self.now = end_s
+
     def rule_at(self, body: bytes, index: int = 0) -> Rule:
         """The rule of the port that a side was told."""
         return self.table.rules[port_of(body, index)]

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.media.ice import CONSENT_S
 from engine.media.profiles import PROFILES, Kind
 from engine.media.rules import Dtls, Port, Sdes, Way
 from engine.media.sdp import SdpError, parse
@@ -104,6 +105,25 @@ def test_a_browser_is_sent_to_once_a_check_has_proven_where_it_is() -> None:
     assert relay.table.rules[far].rtp == Way(near, source)
     assert relay.table.rules[near].sources == {source}
     assert relay.table.secured[near] == security._replace(peer=source)
+
+
+def test_a_browser_that_checks_no_more_is_sent_nothing_until_it_checks_again() -> None:
+    relay = Relay("browser", "softphone")
+    offered = relay.told("> INVITE 1", BROWSER)
+    answered = relay.told("< 200 INVITE 1", BARESIP)
+    near, far = port_of(answered), port_of(offered)
+    source = ("198.51.100.20", 51_472)
+    relay.packet(near.number, source, check(read(answered).ice, read(BROWSER).ice))
+    relay.packet(far.number, PHONE, rtp())
+    secured = relay.table.secured[near]
+    relay.advance(CONSENT_S - 1.0)
+    assert relay.table.rules[far].rtp == Way(near, source)
+    relay.advance(2.0)
+    assert (relay.table.rules[far].rtp, relay.table.rules[far].rtcp) == (None, None)
+    assert relay.table.rules[near].sources == {source}
+    assert relay.table.secured[near] == secured  # its keys stand
+    relay.packet(near.number, source, check(read(answered).ice, read(BROWSER).ice))
+    assert relay.table.rules[far].rtp == Way(near, source)
 
 
 def test_a_stranger_changes_nothing() -> None:

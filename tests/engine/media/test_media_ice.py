@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.boundary import Address
+from engine.boundary import NEVER, Address
 from engine.media.ice import CONSENT_S, IceAgent, new_names
 from engine.media.sdp.attributes import Candidate, IceNames, parse_ice_names
 from engine.media.targets import Targets
@@ -161,12 +161,38 @@ def test_a_peer_that_has_moved_is_followed() -> None:
     assert ice.receive(check(nominate=True, priority=50), AWAY, 1.5).selected == AWAY
 
 
-def test_consent_ends_when_checks_stop() -> None:
+def test_consent_ends_when_checks_stop_and_comes_back_with_them() -> None:
     ice = agent()
-    assert not ice.consents(0.0)
-    ice.receive(check(), HOME, 10.0)
-    assert ice.consents(10.0 + CONSENT_S - 0.1)
-    assert not ice.consents(10.0 + CONSENT_S)
+    assert ice.deadline() == NEVER
+    ice.receive(check(nominate=True), HOME, 10.0)
+    ice.receive(check(), HOME, 15.0)  # as aiortc asks for consent: nothing is nominated
+    assert ice.deadline() == 15.0 + CONSENT_S
+    assert not ice.tick(15.0 + CONSENT_S - 0.1)
+    assert ice.target == HOME
+    assert ice.tick(15.0 + CONSENT_S)
+    assert (ice.target, ice.deadline()) == (None, NEVER)
+    assert not ice.tick(100.0)  # told once
+    assert ice.is_checked(HOME)  # it may speak on: consent is about what it is sent
+    ice.receive(check(), AWAY, 100.0)
+    assert ice.target is None
+    ice.receive(check(), HOME, 101.0)
+    assert ice.target == HOME
+
+
+def test_who_nominates_another_address_consents_to_that() -> None:
+    ice = agent()
+    ice.receive(check(nominate=True, priority=10), HOME, 0.0)
+    assert ice.tick(CONSENT_S)
+    ice.receive(check(nominate=True, priority=20), AWAY, 40.0)
+    assert (ice.target, ice.deadline()) == (AWAY, 40.0 + CONSENT_S)
+
+
+def test_a_lite_peer_that_makes_no_checks_is_not_asked_for_consent() -> None:
+    ice = agent()
+    ice.take_candidates([Candidate(1, 10, *HOME, b"host")], 1)
+    assert ice.deadline() == NEVER
+    assert not ice.tick(1_000.0)
+    assert ice.target == HOME
 
 
 def test_a_restart_takes_new_names_and_leaves_the_media_where_they_go() -> None:
@@ -190,9 +216,9 @@ def test_of_two_lite_agents_none_checks() -> None:
         Candidate(1, 20, "192.0.2.6", 4_002, b"host"),
         Candidate(2, 90, "192.0.2.6", 4_003, b"host"),
     ]
-    assert ice.take_candidates(candidates, 1, 0.0) == ("192.0.2.6", 4_002)
+    assert ice.take_candidates(candidates, 1) == ("192.0.2.6", 4_002)
     assert ice.checked == {("192.0.2.6", 4_002)}
-    assert agent().take_candidates([], 1, 0.0) is None
+    assert agent().take_candidates([], 1) is None
 
 
 @pytest.mark.parametrize(
@@ -201,9 +227,9 @@ def test_of_two_lite_agents_none_checks() -> None:
 def test_a_lite_peer_is_never_believed_where_nothing_may_be_sent_to(refused: Address) -> None:
     bad, good = Candidate(1, 20, *refused, b"host"), Candidate(1, 10, *HOME, b"host")
     ice = agent()
-    assert ice.take_candidates([bad], 1, 0.0) is None
+    assert ice.take_candidates([bad], 1) is None
     assert not ice.checked
-    assert ice.take_candidates([bad, good], 1, 0.0) == HOME
+    assert ice.take_candidates([bad, good], 1) == HOME
     assert ice.checked == {HOME}
 
 
