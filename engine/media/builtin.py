@@ -68,7 +68,7 @@ class BuiltinRelay:
             media.packet(event, now)
         elif isinstance(event, MediaStats):
             media.measured(event, now)
-        elif event.reason and event.reason != "closed":  # browsers close DTLS as they hang up
+        elif event.reason:
             media.failed(event, now)
 
     def __len__(self) -> int:

@@ -174,11 +174,16 @@ class PortsFailed(NamedTuple):
     reason: str
 
 
-class DtlsEnded(NamedTuple):
-    """A hand-shake ended: keys stand, or why they don't (``certificate``, ``timeout``, ``closed``, ...).
+HELD_S: Final = 2.0
+"""DTLS that comes before its peer is named at a port waits for that so long.
 
-    ``closed`` may come after the keys: the peer has said farewell, and they stand no more.
-    """
+An agent that answers a call begins the hand-shake at once, while its answer is under way through the signalling;
+it would repeat its first flight only a second later (RFC 6347 §4.2.4.1).
+"""
+
+
+class DtlsEnded(NamedTuple):
+    """A hand-shake ended: keys stand, or why they don't (``certificate``, ``timeout``, ...)."""
 
     port: Port
     reason: str = ""

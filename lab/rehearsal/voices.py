@@ -104,7 +104,6 @@ class _Agent(asyncio.DatagramProtocol):
                 timer.cancel()
         found: list[Note] = [self._row(speaker, ear) for speaker, ear in self._ears.items()]
         if self._secure is not None:
-            self._sendto(self._secure.close())
             found.insert(0, self._secure.told())
         if self._transport is not None:
             self._transport.close()

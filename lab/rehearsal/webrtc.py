@@ -141,12 +141,6 @@ class WebRtc:
         data = self._outgoing.protect(rtp)
         return None if data is None else (data, self._pair)
 
-    def close(self) -> list[Packet]:
-        """A farewell, so that the peer's end of the association goes as well."""
-        if self._pair is None or self._incoming is None or self._association is None:
-            return []
-        return [(data, self._pair) for data in self._association.close()]
-
     def told(self) -> Secured:
         """How far it came."""
         peers = [f"{host}:{port}" for host, port in self._candidates()]

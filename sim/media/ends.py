@@ -8,7 +8,7 @@ from engine.boundary import Address
 from engine.media.rules import Dtls, MediaStats, Port, Rule, Security
 from engine.media.sdp.attributes import Fingerprint
 from sim.media.hearing import Heard, Hearing
-from sim.media.trains import PACKET_BYTES, PACKET_S, Stream, Train
+from sim.media.trains import PACKET_BYTES, PACKET_S, Flight, Stream, Train
 
 if TYPE_CHECKING:
     from sim.agents.media import Talking
@@ -107,6 +107,7 @@ class RelayPort:
         "_speaker",
         "address",
         "asks",
+        "held",
         "host",
         "keyed_with",
         "name",
@@ -122,6 +123,7 @@ class RelayPort:
         self.security: Security = None
         self.keyed_with: Fingerprint | None = None
         self.asks = 0
+        self.held: tuple[Flight, Address, float] | None = None  # a hand-shake's beginning, and when it came
         self._last_at = now
         self._packets = self._octets = self._lost = self._dropped = 0
         self._jitter_ms = 0.0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.boundary import Address
 from engine.media.ice import CONSENT_S
-from engine.media.rules import Dtls, DtlsEnded
+from engine.media.rules import HELD_S, Dtls, DtlsEnded
 from engine.media.sdp.attributes import Fingerprint
 from engine.stun import (
     PRIORITY,
@@ -58,8 +58,13 @@ class Handshakes:
             return  # the association stands
         port.keyed_with = None
         port.asks += 1
-        if security.part == "active" and security.peer is not None:
+        if security.peer is None:
+            return
+        if security.part == "active":
             self._hello(port, port.asks, 0)
+        held, port.held = port.held, None
+        if held is not None and self._plane.network.env.now - held[2] <= HELD_S:
+            self.flight(port, held[0], held[1])
 
     # --- ICE
 
@@ -118,7 +123,10 @@ class Handshakes:
         """A message of a hand-shake came, from where it may come from or from elsewhere."""
         if isinstance(end, RelayPort):
             security = end.security
-            if not isinstance(security, Dtls) or security.peer != source:
+            if not isinstance(security, Dtls) or security.peer is None:
+                end.held = (flight, source, self._plane.network.env.now)
+                return
+            if security.peer != source:
                 return
             own: Fingerprint | None = self._plane.certificates[end.place]
             believed = flight.certificate in security.fingerprints

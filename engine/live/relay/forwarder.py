@@ -21,6 +21,10 @@ STRANGER_SLOTS: Final = 8
 """Sources share a port's allowance by slots, so that one that floods takes its own slot only."""
 
 
+MOST_HELD: Final = 3
+"""Datagrams of DTLS that wait at a port for their source to be named as its peer."""
+
+
 class Queue(IntEnum):
     """Who takes the packets that aren't simply forwarded."""
 

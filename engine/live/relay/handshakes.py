@@ -18,7 +18,7 @@ Ended: TypeAlias = Callable[[int, Keys | None, str], None]
 """Told in the thread: the association, its keys, or why there are none (any more)."""
 
 _LONGEST_WAIT_S: Final = 60.0
-# After so long a hand-shake needs no memory (68 KB): its last flight will not be asked for again.
+# After so long its last flight will not be asked for again: a client has tried thrice by then (RFC 6347 §4.2.4.1).
 _KEPT_S: Final = 10.0
 
 

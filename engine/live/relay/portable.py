@@ -17,6 +17,7 @@ from typing import Final
 from engine.boundary import Address
 from engine.live.relay.forwarder import (
     MOST_BYTES,
+    MOST_HELD,
     MOST_SSRCS,
     OPEN,
     STRANGER_SLOTS,
@@ -34,6 +35,7 @@ from engine.live.relay.settings import PlaneSettings
 from engine.live.relay.srtp import SrtpWay
 from engine.live.sockets import kernel_drops
 from engine.media.packets import packet_kind
+from engine.media.rules import HELD_S
 
 _BATCH: Final = 16  # packets of one port in a turn
 
@@ -80,6 +82,7 @@ class _Port:
         "allowances",
         "dropped",
         "heard_at",
+        "held",
         "known_drops",
         "number",
         "received_streams",
@@ -102,9 +105,37 @@ class _Port:
         self.sent_streams = _Streams()
         self.dropped = 0
         self.heard_at = now
+        self.held = _Held()
         self.known_drops = 0
         # One of the believed sources, the others of strangers.
         self.allowances = tuple(_Allowance() for _ in range(STRANGER_SLOTS + 1))
+
+
+class _Held:
+    """DTLS that came before a peer was named."""
+
+    __slots__ = ("_at", "_flight", "_source")
+
+    def __init__(self) -> None:
+        self._source: Address | None = None
+        self._flight: list[bytes] = []
+        self._at = 0.0
+
+    def add(self, source: Address, data: bytes, now: float) -> bool:
+        """Keep the first flight of one source; who repeats it says nothing new."""
+        if now - self._at > HELD_S:
+            self._flight.clear()
+        if not self._flight:
+            self._source, self._at = source, now
+        if source != self._source or len(self._flight) == MOST_HELD:
+            return False
+        self._flight.append(data)
+        return True
+
+    def take(self, peer: Address, now: float) -> list[bytes]:
+        """Its peer is named: what that has said."""
+        flight, self._flight = self._flight, []
+        return flight if self._source == peer and now - self._at <= HELD_S else []
 
 
 class PortableForwarder:
@@ -155,6 +186,9 @@ class PortableForwarder:
             if security.send is not port.security.send:
                 port.sent_streams = _Streams()
             port.security = security
+            if security.peer is not None:
+                for data in port.held.take(security.peer, monotonic()):
+                    self._queue(Queue.HANDSHAKES, Exceptional(number, security.peer, data, False))
 
     def route(self, number: int, route: Route | None) -> None:
         with self._lock:
@@ -296,7 +330,7 @@ class PortableForwarder:
         if kind == "dtls":
             if source == port.security.peer:
                 self._queue(Queue.HANDSHAKES, Exceptional(port.number, source, data, False))
-            else:
+            elif port.security.peer is not None or not port.held.add(source, data, now):
                 self._drop(port)
             return
         proven = False

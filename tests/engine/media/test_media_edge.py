@@ -276,7 +276,6 @@ def test_a_failed_port_or_hand_shake_is_told_with_its_side() -> None:
     world.happen(PortsFailed(near, "address in use"))
     world.happen(DtlsEnded(far, "certificate"))
     world.happen(DtlsEnded(far))
-    world.happen(DtlsEnded(far, "closed"))  # who hangs up says so here before its BYE comes
     assert [(note.side, note.why) for note in world.told(MediaFailed)] == [
         ("caller", "port: address in use"),
         ("callee", "DTLS: certificate"),

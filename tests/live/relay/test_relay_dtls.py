@@ -8,6 +8,7 @@ from relay_desk import FAR, NEAR, Desk, Phone, until
 from srtp_peers import DtlsPeer, peer_certificate
 
 from engine.boundary import Address
+from engine.live.relay.forwarder import MOST_HELD
 from engine.media.profiles import Setup
 from engine.media.rules import Dtls, DtlsEnded, MediaPacket, ReleasePorts, SecurePort
 from engine.media.sdp.attributes import Fingerprint
@@ -81,6 +82,39 @@ def test_a_client_hello_of_a_stranger_is_not_answered_and_disturbs_nobody(play: 
     play(scenario)
 
 
+def test_a_client_hello_that_comes_before_the_answer_is_waited_for_and_taken_then(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        peer = DtlsPeer(desk.far, is_client=True)
+        hello = peer.flight()
+        await desk.flood(desk.far, FAR, [hello] * (MOST_HELD + 1))
+        assert desk.plane.stats().dropped == 1
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", desk.far.address)))
+        peer.connection.bio_write(await desk.far.receive())  # without another word from it
+        keys = await peer.shake(desk.address(FAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
+        desk.near.send(there := desk.near.rtp(), desk.address(NEAR))
+        assert keys.back.unprotect(await desk.far.receive()) == there
+
+    play(scenario)
+
+
+def test_what_a_stranger_said_before_the_answer_is_forgotten(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        stranger = Phone()
+        hello = DtlsPeer(stranger, is_client=True).flight()
+        await desk.flood(stranger, FAR, [hello])
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", desk.far.address)))
+        await DtlsPeer(desk.far, is_client=True).shake(desk.address(FAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", stranger.address)))
+        await desk.flood(desk.near, NEAR, [desk.near.rtp()])
+        assert stranger.waiting() == []
+
+    play(scenario)
+
+
 @pytest.mark.parametrize("part", ["active", "passive"])
 def test_with_another_certificate_than_the_signalled_one_no_key_is_used(play: Play, part: Setup) -> None:
     async def scenario(desk: Desk) -> None:
@@ -148,18 +182,18 @@ def test_a_peer_that_says_no_more_is_given_up(play: Play) -> None:
     play(scenario, handshake_s=0.2)
 
 
-def test_a_farewell_takes_the_keys_away(play: Play) -> None:
+def test_a_farewell_changes_nothing_for_a_bye_follows(play: Play) -> None:
     async def scenario(desk: Desk) -> None:
         desk.connect()
         desk.plane.carry_out(SecurePort(FAR, awaited("passive", desk.far.address)))
         peer = DtlsPeer(desk.far, is_client=True)
-        await peer.shake(desk.address(FAR))
+        keys = await peer.shake(desk.address(FAR))
         await desk.told(DtlsEnded)
         peer.connection.shutdown()
         desk.far.send(peer.connection.bio_read(65_535), desk.address(FAR))
-        assert (await desk.told(DtlsEnded, 2))[-1] == DtlsEnded(FAR, "closed")
-        desk.near.send(desk.near.rtp(), desk.address(NEAR))
-        await until(lambda: desk.plane.stats().dropped == 1)
+        desk.near.send(there := desk.near.rtp(), desk.address(NEAR))
+        assert keys.back.unprotect(await desk.far.receive()) == there
+        assert desk.of(DtlsEnded) == [DtlsEnded(FAR)]
 
     play(scenario)
 

@@ -36,13 +36,20 @@ void lock_table(table *table) {
 
 void unlock_table(table *table) { pthread_mutex_unlock(&table->lock); }
 
+event *event_of(uint64_t number, const address *source, const uint8_t *data, int length, bool proven) {
+    event *one = malloc(sizeof *one + (size_t)length);
+    if (one) {
+        *one = (event){.port = number, .source = *source, .proven = proven, .length = length};
+        memcpy(one->data, data, (size_t)length);
+    }
+    return one;
+}
+
 bool enqueue(table *table, enum queue_name name, uint64_t number, const address *source, const uint8_t *data,
              int length, bool proven) {
-    event *one = malloc(sizeof *one + (size_t)length);
+    event *one = event_of(number, source, data, length, proven);
     if (!one)
         return false;
-    *one = (event){.port = number, .source = *source, .proven = proven, .length = length};
-    memcpy(one->data, data, (size_t)length);
 
     queue *queue = &table->queues[name];
     pthread_mutex_lock(&table->queue_lock);

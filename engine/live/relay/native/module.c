@@ -127,6 +127,7 @@ static PyObject *forwarder_remove(forwarder *self, PyObject *args) {
         return missing(number);
     counters taken = take_counters(gone);
     close(gone->fd);
+    forget_held(gone);
     free(gone->route);
     free(gone);
     return counters_object(&taken);
@@ -162,6 +163,7 @@ static PyObject *forwarder_secure(forwarder *self, PyObject *args) {
         port->peer = from;
         reset_way(&port->receive, (void *)(uintptr_t)receive);
         reset_way(&port->send, (void *)(uintptr_t)send);
+        take_held(&self->table, port, now_s());
     }
     leave(&self->table, mine);
     if (!port)
@@ -340,6 +342,7 @@ static void end(table *table) {
     for (uint32_t slot = 0; slot < table->slot_count; slot++)
         if (table->slots[slot]) {
             close(table->slots[slot]->fd);
+            forget_held(table->slots[slot]);
             free(table->slots[slot]->route);
             free(table->slots[slot]);
             table->slots[slot] = NULL;

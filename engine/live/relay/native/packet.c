@@ -3,6 +3,7 @@
 #include "table.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAGIC_COOKIE 0x2112A442u   /* RFC 8489 5 */
@@ -131,6 +132,48 @@ bool send_packet(table *table, port *out, const address *target, uint8_t *data, 
     return true;
 }
 
+/* --- DTLS that comes before its time --- */
+
+void forget_held(port *port) {
+    while (port->held) {
+        event *next = port->held->next;
+        free(port->held);
+        port->held = next;
+    }
+    port->last_held = NULL;
+    port->held_count = 0;
+}
+
+/* Keep the first flight of one source, while nobody is named whose it could be; who repeats it says nothing new. */
+static bool hold(port *from, const uint8_t *data, int length, const address *source, double now) {
+    if (from->held && now - from->held_at > HELD_S)
+        forget_held(from);
+    if (from->held_count == MOST_HELD || (from->held && !same_address(&from->held->source, source)))
+        return false;
+    event *one = event_of(from->number, source, data, length, false);
+    if (!one)
+        return false;
+    if (from->last_held)
+        from->last_held->next = one;
+    else {
+        from->held = one;
+        from->held_at = now;
+    }
+    from->last_held = one;
+    from->held_count++;
+    return true;
+}
+
+void take_held(table *table, port *from, double now) {
+    if (!from->held || !from->has_peer)
+        return;
+    if (same_address(&from->held->source, &from->peer) && now - from->held_at <= HELD_S)
+        for (event *one = from->held; one; one = one->next)
+            if (!enqueue(table, HANDSHAKES, from->number, &one->source, one->data, one->length, false))
+                table->unqueued++;
+    forget_held(from);
+}
+
 /* --- routing --- */
 
 static void forward(table *table, const hop *way, uint8_t *data, int length, enum kind kind, double now) {
@@ -201,7 +244,10 @@ void take_packet(table *table, port *from, uint8_t *data, int length, const addr
         return;
     }
     if (kind == DTLS) {
-        if (!from->has_peer || !same_address(&from->peer, source))
+        if (!from->has_peer) {
+            if (!hold(from, data, length, source, now))
+                drop(table, from);
+        } else if (!same_address(&from->peer, source))
             drop(table, from);
         else if (!enqueue(table, HANDSHAKES, from->number, source, data, length, false))
             table->unqueued++;

@@ -10,10 +10,12 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
-#define MOST_BYTES 2000   /* forwarder.py has these four as well */
+#define MOST_BYTES 2000   /* forwarder.py and engine/media/rules.py have these six as well */
 #define MOST_SSRCS 16
 #define STRANGER_SLOTS 8
 #define PAYLOAD_TYPES 128
+#define MOST_HELD 3
+#define HELD_S 2.0
 
 #define ROOM 2304         /* the longest packet and what SRTP adds to it */
 #define BATCH 16          /* packets of one port in a turn */
@@ -66,6 +68,10 @@ typedef struct {
     bool locked, has_peer;
     address peer;
     srtp_way receive, send;
+    /* DTLS that came before a peer was named */
+    struct event *held, *last_held;
+    unsigned held_count;
+    double held_at;
     /* what becomes of packets */
     route *route;
     allowance allowances[STRANGER_SLOTS + 1];   /* the first is of believed sources */
@@ -144,6 +150,8 @@ void take_packet(table *table, port *from, uint8_t *data, int length, const addr
 bool send_packet(table *table, port *out, const address *target, uint8_t *data, int length, enum kind kind,
                  double now);
 void reset_way(srtp_way *way, void *context);
+void take_held(table *table, port *from, double now);
+void forget_held(port *port);
 
 /* measures.c */
 bool rtp_came(port *port, const uint8_t *data, int length, uint32_t clock_hz, double now);
@@ -154,6 +162,7 @@ void rtcp_sent(port *port, const uint8_t *data, int length, double now);
 void *run_loop(void *table);
 bool enqueue(table *table, enum queue_name name, uint64_t number, const address *source, const uint8_t *data,
              int length, bool proven);
+event *event_of(uint64_t number, const address *source, const uint8_t *data, int length, bool proven);
 
 static inline uint16_t read_16(const uint8_t *at) { return (uint16_t)(at[0] << 8 | at[1]); }
 static inline uint32_t read_32(const uint8_t *at) {
