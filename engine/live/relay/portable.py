@@ -81,6 +81,7 @@ class _Port:
     __slots__ = (
         "allowances",
         "dropped",
+        "hand_shake",
         "heard_at",
         "held",
         "known_drops",
@@ -105,6 +106,7 @@ class _Port:
         self.sent_streams = _Streams()
         self.dropped = 0
         self.heard_at = now
+        self.hand_shake = _Allowance()
         self.held = _Held()
         self.known_drops = 0
         # One of the believed sources, the others of strangers.
@@ -329,7 +331,10 @@ class PortableForwarder:
         kind = packet_kind(data)
         if kind == "dtls":
             if source == port.security.peer:
-                self._queue(Queue.HANDSHAKES, Exceptional(port.number, source, data, False))
+                if port.hand_shake.grants(self._settings.stranger_packets_per_s, now):
+                    self._queue(Queue.HANDSHAKES, Exceptional(port.number, source, data, False))
+                else:
+                    self._unqueued += 1
             elif port.security.peer is not None or not port.held.add(source, data, now):
                 self._drop(port)
             return

@@ -21,5 +21,5 @@ class PlaneSettings:
     # Of the native thread among all threads of the machine, where we may say so: packets don't wait for log lines.
     niceness: int = -10
     events: int = 4_096  # packets kept for the engine, for hand-shakes and for codecs, each
-    stranger_packets_per_s: int = 50  # given to the engine, per port and slot of sources
+    stranger_packets_per_s: int = 50  # given to the engine, per port and slot of sources; and a peer's DTLS
     handshake_s: float = 30.0  # a peer gets so long

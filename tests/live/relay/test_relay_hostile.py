@@ -93,12 +93,26 @@ def test_garbage_in_the_midst_of_a_hand_shake_does_not_end_it(play: Play) -> Non
         records = [
             bytes((source.choice((20, 21, 22, 23, 25, 63)), 0xFE, 0xFD))
             + source.randbytes(source.randrange(10, 90))
-            for _ in range(300)
+            for _ in range(30)
         ]
         await desk.flood(desk.far, FAR, records)
         await DtlsPeer(desk.far, is_client=True).shake(desk.address(FAR))
         assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
         assert desk.plane.stats().faults == 0
+
+    play(scenario)
+
+
+def test_a_peer_that_floods_with_dtls_gets_a_share_and_the_others_their_hand_shakes(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        known = (peer_certificate().fingerprint,)
+        desk.plane.carry_out(SecurePort(NEAR, Dtls("passive", known, desk.near.address)))
+        desk.plane.carry_out(SecurePort(FAR, Dtls("passive", known, desk.far.address)))
+        await desk.flood(desk.near, NEAR, [b"\x16\xfe\xfd" + bytes(60)] * 500)
+        assert desk.plane.stats().unqueued > 0
+        await DtlsPeer(desk.far, is_client=True).shake(desk.address(FAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
 
     play(scenario)
 

@@ -249,7 +249,8 @@ void take_packet(table *table, port *from, uint8_t *data, int length, const addr
                 drop(table, from);
         } else if (!same_address(&from->peer, source))
             drop(table, from);
-        else if (!enqueue(table, HANDSHAKES, from->number, source, data, length, false))
+        else if (!grants(&from->hand_shake, table->strangers_per_s, now) ||
+                 !enqueue(table, HANDSHAKES, from->number, source, data, length, false))
             table->unqueued++;
         return;
     }

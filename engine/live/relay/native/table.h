@@ -75,6 +75,7 @@ typedef struct {
     /* what becomes of packets */
     route *route;
     allowance allowances[STRANGER_SLOTS + 1];   /* the first is of believed sources */
+    allowance hand_shake;
     /* what was measured: see measures.py */
     uint64_t packets, octets, dropped;
     int64_t lost;
