@@ -223,6 +223,7 @@ def write_session(description: Description, host: str, *, ice: bool, bundle: byt
     description.session.connect(Connection(host))
     if ice:
         description.session.add(b"ice-lite")
+        description.session.add(b"ice-options", b"ice2")  # RFC 8445 §10: no peer nominates by RFC 5245 then
     if bundle is not None:
         description.session.add(b"group", b"BUNDLE " + bundle)
 

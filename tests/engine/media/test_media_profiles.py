@@ -131,6 +131,7 @@ def test_a_softphones_offer_becomes_a_browsers() -> None:
     assert seen.profile == PROFILES["webrtc"]
     assert seen.ice == NAMES
     assert seen.ice_lite
+    assert b"a=ice-options:ice2\r\n" in text.partition(b"m=")[0]
     assert seen.fingerprints == (OURS,)
     assert seen.address == ("203.0.113.9", 30_000)
     assert [(candidate.host, candidate.port) for candidate in seen.candidates] == [("203.0.113.9", 30_000)]
