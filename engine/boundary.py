@@ -87,7 +87,7 @@ class Interface:
 # --- records: what outlives the process ----------------------------------------------------------------------
 # Their times are seconds of the wall clock (since 1970), the one clock that two lives of a process share.
 
-RecordKind: TypeAlias = Literal["bindings", "dialogs", "nodes"]
+RecordKind: TypeAlias = Literal["bindings", "dialogs", "nodes", "rescues"]
 
 
 class RecordKey(NamedTuple):
@@ -134,6 +134,8 @@ class DialogRecord(NamedTuple):
     node: str
     resource: str
     began_at: float
+    caller: str = ""  # URIs, of an INVITE
+    callee: str = ""
 
     @property
     def at(self) -> RecordKey:
@@ -152,7 +154,23 @@ class NodeRecord(NamedTuple):
         return RecordKey("nodes", self.edge, self.node.encode())
 
 
-Record: TypeAlias = BindingRecord | DialogRecord | NodeRecord
+class RescueRecord(NamedTuple):
+    """One of the two dialogs of a rescued conversation. ``pair`` names both; ``half`` is what it takes to speak in
+    it in its node's place, as ``engine.rescue.halves`` writes it."""
+
+    edge: str
+    call_id: bytes
+    callee_tag: bytes
+    pair: bytes
+    half: bytes
+    began_at: float
+
+    @property
+    def at(self) -> RecordKey:
+        return RecordKey("rescues", self.edge, self.call_id + b"\0" + self.callee_tag)
+
+
+Record: TypeAlias = BindingRecord | DialogRecord | NodeRecord | RescueRecord
 
 
 # --- inputs: things that happened -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.boundary import DialogRecord, Effect
 from engine.nodes import Node
-from engine.notes import DialogEnded
+from engine.notes import CallRestored, DialogEnded
 from engine.records.records import Records
 from engine.sip.message import Request
 from engine.timers import Timed, TimerQueue
@@ -56,11 +56,12 @@ class DialogTable(Timed):
             set() if records.kept else None
         )  # ended before they were read
 
-    def begin(self, call_id: bytes, callee_tag: bytes, node: Node, resource: str, now: float) -> bool:
+    def begin(self, invite: Request, callee_tag: bytes, node: Node, resource: str, now: float) -> bool:
         """A 2xx made a dialog, which takes over the channel that the attempt reserved.
 
         False where the dialog stands already (a repeated 2xx).
         """
+        call_id = invite.call_id
         key = (call_id, callee_tag)
         if key in self._dialogs:
             return False
@@ -70,7 +71,8 @@ class DialogTable(Timed):
         records = self._records
         if records.kept:
             began_at = now + records.wall_offset_s
-            record = DialogRecord(records.edge, call_id, callee_tag, node.name, resource, began_at)
+            caller, callee = (uri.decode("utf-8", "replace") for uri in (invite.from_.uri, invite.to.uri))
+            record = DialogRecord(records.edge, call_id, callee_tag, node.name, resource, began_at, caller, callee)
             records.save(record, "dialogs", new=True)
         return True
 
@@ -84,6 +86,10 @@ class DialogTable(Timed):
         if key not in self._dialogs:
             self._dialogs[key] = Dialog(record.call_id, record.callee_tag, node, record.resource, began_at)
             node.take(record.resource)
+            if self.tells_calls:
+                call_id = record.call_id.decode("utf-8", "replace")
+                told = CallRestored(call_id, record.caller, record.callee, node.name, now - began_at)
+                self._out.append(told)
         return True
 
     def restored(self, now: float) -> None:

@@ -129,7 +129,8 @@ class Edge:
         )
         way, lifetime_s = registrar.targets.way, config.dialog_lifetime_s
         ground = Ground(self._here, self._layer, self._timers, self._out, rng, Ways(registrar), {}, lifetime_s)
-        self._core.rescue = self._new_rescue(ground) if config.rescue.enabled else None
+        self._core.rescue = rescue = self._new_rescue(ground) if config.rescue.enabled else None
+        self._memory.restore_rescues = None if rescue is None else rescue.restore
         self._core.endings = Endings(ground, self._dialogs, self._pool, self._core.ends_of)
         if self.rtpengines is not None and self._core.legs is not None:
             around = Surroundings(self._here, self._layer, self._timers, self._out, rng, way)
@@ -167,6 +168,7 @@ class Edge:
             partial(bridge_of, lambda node, now: self.events.fresh_calls(node, now)),
             self._pool.is_down,
             partial(place, self._core),
+            self._records,
         )
 
     def _dialog_ended(self, key: tuple[bytes, bytes], now: float) -> None:

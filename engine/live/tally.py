@@ -15,6 +15,7 @@ from engine.notes import (
     CallMoved,
     CallMoving,
     CallNotRescued,
+    CallRestored,
     DialogEnded,
     MediaEnded,
     RescuedCallEnded,
@@ -141,6 +142,9 @@ class CallBook:
             if len(self._moving) >= STANDING_MAX:
                 del self._moving[next(iter(self._moving))]
             self._moving[note.other_call_id] = None
+        elif isinstance(note, CallRestored):
+            began_at = self._clock() - note.age_s
+            self._stand(note.call_id, Entry(note.caller, note.callee, note.node, began_at, began_at, 1))
         elif isinstance(note, CallMoved):
             entry = self.standing.get(note.call_id)
             if entry is not None:
@@ -151,12 +155,9 @@ class CallBook:
                 del self._moving[note.call_id]
         elif isinstance(note, CallAnswered):
             if note.method == "INVITE" and note.node:
-                if len(self.standing) >= STANDING_MAX:
-                    del self.standing[next(iter(self.standing))]
                 at = self._clock()
-                self.standing[note.call_id] = Entry(
-                    note.caller, note.callee, note.node, at - note.setup_s, at, note.attempts
-                )
+                entry = Entry(note.caller, note.callee, note.node, at - note.setup_s, at, note.attempts)
+                self._stand(note.call_id, entry)
         elif isinstance(note, DialogEnded):
             if note.why == TAKEN_OVER:
                 pass  # it goes on without its node
@@ -176,6 +177,11 @@ class CallBook:
                 self._write(ended.record)
         elif isinstance(note, CallFailed) and self.sinks and note.method == "INVITE" and note.status not in _AGAIN:
             self._write(_failed(note, self._clock()))
+
+    def _stand(self, call_id: str, entry: Entry) -> None:
+        if len(self.standing) >= STANDING_MAX:
+            del self.standing[next(iter(self.standing))]
+        self.standing[call_id] = entry
 
     def _end(self, call_id: str, why: str) -> None:
         entry = self.standing.pop(call_id, None)

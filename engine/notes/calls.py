@@ -111,6 +111,17 @@ class PolicyFailed(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class CallRestored(Note):
+    """A call that was answered in an earlier life of this edge stands."""
+
+    call_id: str
+    caller: str
+    callee: str
+    node: str
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class CallRescued(Note):
     """The node between two agents died, and they go on without it: the calls of both."""
 

@@ -358,7 +358,7 @@ class ResponseContext(Timed):
             self.registration.granted(response, node.name if node is not None else "", now)
         if self.by_policy and node is not None and self.request.method == b"INVITE":
             tag = response.to.tag
-            if branch.is_news(tag) and core.dialogs.begin(self.request.call_id, tag, node, branch.resource, now):
+            if branch.is_news(tag) and core.dialogs.begin(self.request, tag, node, branch.resource, now):
                 branch.hand_over_channel()
         kind: RecordKind = "bindings" if self.registration is not None else "dialogs"
         core.records.respond(kind, self.transaction, response, now)

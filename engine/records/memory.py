@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
-from engine.boundary import BindingRecord, DialogRecord, Effect, NodeRecord, Record
+from engine.boundary import BindingRecord, DialogRecord, Effect, NodeRecord, Record, RescueRecord
 from engine.dialogs import DialogTable
 from engine.nodes import Node, Pool, state
 from engine.notes import RecordsRestored
@@ -17,7 +17,7 @@ _KEPT_STATES = (state.DOWN, state.DRAINING, state.DISABLED)
 class Memory:
     """Restores records into the rooms that they came from. What has happened in this life counts more."""
 
-    __slots__ = ("_dialogs", "_out", "_pool", "_records", "_registrar", "_states")
+    __slots__ = ("_dialogs", "_out", "_pool", "_records", "_registrar", "_states", "restore_rescues")
 
     def __init__(
         self, records: Records, pool: Pool, dialogs: DialogTable, registrar: Registrar, out: list[Effect]
@@ -27,6 +27,9 @@ class Memory:
         self._dialogs = dialogs
         self._registrar = registrar
         self._out = out
+        self.restore_rescues: Callable[[list[RescueRecord], float], None] | None = (
+            None  # None: calls end with their node
+        )
         self._states: dict[str, str] = {}  # of the nodes, as the store knows them
 
     def restore(self, records: Iterable[Record], now: float) -> None:
@@ -34,11 +37,14 @@ class Memory:
         bindings: list[BindingRecord] = []
         dialogs: list[DialogRecord] = []
         nodes: list[NodeRecord] = []
+        rescues: list[RescueRecord] = []
         for record in records:
             if isinstance(record, BindingRecord):
                 bindings.append(record)
             elif isinstance(record, DialogRecord):
                 dialogs.append(record)
+            elif isinstance(record, RescueRecord):
+                rescues.append(record)
             else:
                 nodes.append(record)
         self._out.append(
@@ -48,6 +54,8 @@ class Memory:
                 sum(self._restore_node(each, now) for each in nodes),
             )
         )
+        if self.restore_rescues is not None:
+            self.restore_rescues(rescues, now)
 
     def _restore_dialogs(self, records: list[DialogRecord], now: float) -> int:
         count = 0

@@ -11,6 +11,7 @@ from engine.registrar.binding import NO_KEY
 from engine.rescue.conversation import LostCall, RescuedConversation
 from engine.rescue.ground import Ground
 from engine.rescue.joining import Joiner
+from engine.rescue.keeping import Keeping
 from engine.rescue.moving import Asked, Move, Origin, Place, Placement
 from engine.rescue.node_side import DialogKey, NodeSide
 from engine.rescue.stand_in import StandIn
@@ -46,6 +47,7 @@ class Moves:
         media: Joiner,
         place: Place,
         stand_ins: StandIns,
+        keeping: Keeping,
     ) -> None:
         self._config = config
         self._ground = ground
@@ -53,6 +55,7 @@ class Moves:
         self._media = media
         self._place = place
         self._stand_ins = stand_ins
+        self._keeping = keeping
         self._turns = Turns(ground.timers, config.moves_per_s)
         self._moved: dict[DialogKey, tuple[RescuedConversation, Origin]] = {}
         self._asked: set[bytes] = set()  # Call-IDs of ours that are being routed
@@ -84,6 +87,7 @@ class Moves:
         if found is None:
             return None
         conversation, origin = found
+        self._keeping.drop(*conversation.stand_ins)
         gone = conversation.stand_ins[1]
         stand_in = conversation.abandon()
         self._stand_ins.forget(gone)
@@ -101,11 +105,16 @@ class Moves:
             other.hang_up((), now)
             found[0].ended(other, (), "gone", now)
 
-    def _over(self, conversation: RescuedConversation, why: str, now: float) -> None:
+    def restore(self, conversation: RescuedConversation, origin: Origin) -> None:
+        """One of an earlier life."""
+        self._moved[conversation.stand_ins[1].side.key] = (conversation, origin)
+
+    def over(self, conversation: RescuedConversation, why: str, now: float) -> None:
         """A conversation with a node is over, and its channel is free."""
         key = conversation.stand_ins[1].side.key
         self._moved.pop(key, None)
         self._media.forget(key)
+        self._keeping.drop(*conversation.stand_ins)
         dialog = self._dialogs.get(*key)
         if dialog is not None:
             self._dialogs.end(dialog, now, why)
@@ -159,9 +168,10 @@ class Moves:
             return
         move.stop((), now)
         self._media.keep(key, media)
-        conversation = RescuedConversation(self._ground.out, media, self._over, self._stand_ins.forget, now)
+        conversation = RescuedConversation(self._ground.out, media, self.over, self._stand_ins.forget, now)
         conversation.between(move.stand_in, other)
         self._moved[key] = (conversation, origin)
+        self._keeping.keep(move.stand_in, other, now)
         call_id, own = (each.decode("utf-8", "replace") for each in (origin.side.key[0], key[0]))
         self._ground.out.append(CallMoved(call_id, own, origin.node, node.name, now - move.began_at))
 

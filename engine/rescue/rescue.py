@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from engine.boundary import Flow
+from engine.boundary import Flow, RescueRecord
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
-from engine.notes import CallNotRescued, CallRescued
+from engine.notes import CallNotRescued, CallRescued, CallRestored
+from engine.records import Records
 from engine.rescue.bridges import Bridged
 from engine.rescue.conversation import NODE_LOST, LostCall, RescuedConversation
 from engine.rescue.ground import Ground
 from engine.rescue.joining import Joiner
+from engine.rescue.keeping import Keeping, LostMedia
 from engine.rescue.moves import Moves
 from engine.rescue.moving import RESCUED_HEADER, Origin, Place
 from engine.rescue.node_side import MARK_HEADER, DialogKey, NodeSide
 from engine.rescue.sides import Alone, Sides
 from engine.rescue.stand_in import Conversation, StandIn
 from engine.sip.errors import SipError
+from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
 
@@ -35,6 +38,7 @@ class Rescue:
         bridged: Bridged,
         is_down: Callable[[str], bool],
         place: Place,
+        records: Records,
     ) -> None:
         self.config = config
         self._dialogs = dialogs
@@ -43,7 +47,8 @@ class Rescue:
         self._is_down = is_down
         self._sides = Sides(ground.timers, lifetime_s, bridged)
         self._stand_ins: dict[DialogKey, StandIn] = {}
-        self._moves = Moves(config, ground, dialogs, media, place, self)
+        self._keeping = Keeping(records)
+        self._moves = Moves(config, ground, dialogs, media, place, self, self._keeping)
 
     # --- while the nodes live
 
@@ -151,10 +156,15 @@ class Rescue:
                 self._alone(each, Alone(error.why), now)
             return
         ground = self._ground
-        conversation = RescuedConversation(ground.out, media, _nothing_else, self.forget, now)
+        conversation = RescuedConversation(ground.out, media, self._over, self.forget, now)
         ends = (self._taken_over(one, conversation, now), self._taken_over(other, conversation, now))
         conversation.between(*ends)
+        self._keeping.keep(*ends, now)
         ground.out.append(CallRescued(_text(ends[0].side), _text(ends[1].side), one.node))
+
+    def _over(self, conversation: RescuedConversation, why: str, now: float) -> None:
+        """Two agents have no more to do with each other."""
+        self._keeping.drop(*conversation.stand_ins)
 
     def _taken_over(self, side: NodeSide, conversation: Conversation, now: float) -> StandIn:
         """The stand-in of an agent whose node is gone: a new one, or the one of a call that was moved there."""
@@ -229,6 +239,26 @@ class Rescue:
     def lost(self, origin: Origin, stand_in: StandIn, why: str, now: float) -> None:
         self._leave(origin, stand_in, f"not moved: {why}", self._hangs_up, now)
 
+    # --- after a restart
+
+    def restore(self, records: Iterable[RescueRecord], now: float) -> None:
+        """Take over the conversations of an earlier life."""
+        ground = self._ground
+        for sides in self._keeping.read(records):
+            if any(side.key in self._stand_ins for side in sides):
+                continue
+            moved = sides[1].faces_node
+            over = self._moves.over if moved else self._over
+            conversation = RescuedConversation(ground.out, LostMedia(), over, self.forget, now)
+            one, other = (StandIn(ground, side, conversation, now) for side in sides)
+            conversation.between(one, other)
+            for stand_in in (one, other):
+                self.stands_in(stand_in)
+                if not stand_in.side.faces_node:
+                    ground.out.append(_restored(stand_in.side, now))
+            if moved:
+                self._moves.restore(conversation, Origin(one.side, other.side.node, one.side.key))
+
     # --- orders
 
     def end(self, call_id: str, now: float) -> bool:
@@ -294,5 +324,11 @@ def _text(side: NodeSide) -> str:
     return side.key[0].decode("utf-8", "replace")
 
 
-def _nothing_else(conversation: RescuedConversation, why: str, now: float) -> None:
-    """No table knows of a conversation between two agents."""
+def _restored(side: NodeSide, now: float) -> CallRestored:
+    """Who speaks in a dialog that is restored."""
+    node, agent = (parse_name_addr(party).uri for party in (side.dialog.local_party, side.dialog.remote_party))
+    caller, callee = (node, agent) if side.node_calls else (agent, node)
+    age_s = now - side.began_at
+    return CallRestored(
+        _text(side), caller.decode("utf-8", "replace"), callee.decode("utf-8", "replace"), side.node, age_s
+    )

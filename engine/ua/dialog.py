@@ -85,6 +85,11 @@ class Dialog:
         return dialog
 
     @property
+    def lines(self) -> tuple[bytes, bytes, bytes]:
+        """From, To and Call-ID of our requests, as the constructor takes them."""
+        return self._from_line, self._to_line, self._call_id_line
+
+    @property
     def local_party(self) -> bytes:
         """Who we are, as From and To have it, without the tag."""
         return untagged(self._from_line[self._from_line.index(b":") + 1 :])

@@ -24,6 +24,7 @@ from engine.notes import (
     CallMoved,
     CallMoving,
     CallNotRescued,
+    CallRestored,
     DialogEnded,
     MediaEnded,
     RescuedCallEnded,
@@ -106,6 +107,13 @@ def test_a_call_that_was_moved_is_one_record_which_tells_where_to() -> None:
     told(DialogEnded("c", "FS3", "pstn", "bye", 10.0), 0.0)
     assert records == [record(end="moved to FS2, FS3, then bye")]
     assert told.standing == {}
+
+
+def test_the_parties_of_a_call_that_stood_before_a_restart_are_known() -> None:
+    told, records = book(110.0, 130.0)
+    told(CallRestored("one", "sip:1000@lab.test", "sip:9196@lab.test", "FS1", 10.0), 0.0)
+    told(DialogEnded("one", "FS1", "pstn", "bye", 30.0), 0.0)
+    assert records == [record(began_at=100.0, attempts=1)]
 
 
 def test_one_that_could_not_be_moved_ended_with_its_node() -> None:

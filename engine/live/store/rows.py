@@ -8,14 +8,20 @@ from typing import Any, Final
 
 from sqlalchemy import Table
 
-from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record, RecordKey, RecordKind
-from engine.live.store.tables import BINDINGS, DIALOGS, NODES
+from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record, RecordKey, RecordKind, RescueRecord
+from engine.live.store.tables import BINDINGS, DIALOGS, NODES, RESCUES
 
-TABLES: Final[dict[RecordKind, Table]] = {"bindings": BINDINGS, "dialogs": DIALOGS, "nodes": NODES}
+TABLES: Final[dict[RecordKind, Table]] = {
+    "bindings": BINDINGS,
+    "dialogs": DIALOGS,
+    "nodes": NODES,
+    "rescues": RESCUES,
+}
 
 Row = tuple[Any, ...]
 """The values of one row, in the order of its table's columns."""
 
+_MOST_URI = 255
 _MOST_NAME = 64  # a policy may name a resource anything; one row too long would fail all that go with it
 
 
@@ -49,7 +55,12 @@ def row_of(record: Record) -> Row:
         )
     if isinstance(record, DialogRecord):
         resource = record.resource[:_MOST_NAME]
-        return key, record.edge, record.call_id, record.callee_tag, record.node, resource, record.began_at
+        parties = record.caller[:_MOST_URI], record.callee[:_MOST_URI]
+        dialog = (record.call_id, record.callee_tag, record.node, resource, record.began_at)
+        return key, record.edge, *dialog, *parties
+    if isinstance(record, RescueRecord):
+        dialog_of = (record.call_id, record.callee_tag, record.pair)
+        return key, record.edge, *dialog_of, record.half, record.began_at
     return key, record.edge, record.node, record.state
 
 
@@ -59,7 +70,15 @@ def records_of(kind: RecordKind, rows: Iterable[Row]) -> list[Record]:
         return [_binding(*row) for row in rows]
     if kind == "dialogs":
         return [DialogRecord(row[1], bytes(row[2]), bytes(row[3]), *row[4:]) for row in rows]
+    if kind == "rescues":
+        return [_rescue(*row) for row in rows]
     return [NodeRecord(*row[1:]) for row in rows]
+
+
+def _rescue(
+    _key: str, edge: str, call_id: bytes, callee_tag: bytes, pair: bytes, half: bytes, began_at: float
+) -> RescueRecord:
+    return RescueRecord(edge, bytes(call_id), bytes(callee_tag), bytes(pair), bytes(half), began_at)
 
 
 def _binding(key: str, edge: str, aor: bytes, value: bytes, *rest: Any) -> BindingRecord:

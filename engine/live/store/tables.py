@@ -52,6 +52,20 @@ DIALOGS = Table(
     Column("node", _NAME, nullable=False),
     Column("resource", _NAME, nullable=False),
     Column("began_at", Double, nullable=False),
+    Column("caller", String(255), nullable=False, server_default=""),
+    Column("callee", String(255), nullable=False, server_default=""),
+)
+
+RESCUES = Table(
+    "rescues",
+    METADATA,
+    Column("id", _DIGEST, primary_key=True),
+    Column("edge", _NAME, nullable=False, index=True),
+    _octets("call_id"),
+    _octets("callee_tag"),
+    _octets("pair"),
+    _octets("half"),
+    Column("began_at", Double, nullable=False),
 )
 
 NODES = Table(

@@ -20,8 +20,9 @@ ONE, OTHER = ("198.51.100.7", 5060), ("203.0.113.9", 41_000)
 def rescuing(others: str = "end", **settings: Any) -> World:
     """An edge with a relay, which rescues."""
     settings.setdefault("interfaces", WEB)
+    settings.setdefault("registrar", RegistrarConfig())
     rescue = RescueConfig(others=others)  # type: ignore[arg-type]
-    return World(relay=RELAY, rescue=rescue, registrar=RegistrarConfig(), **settings)
+    return World(relay=RELAY, rescue=rescue, **settings)
 
 
 class Conversation:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.boundary import CallOrder
-from engine.config import RegistrarConfig, RescueConfig
+from engine.config import RegistrarConfig, RescueConfig, StoreConfig
 from engine.media.rules import MediaPacket, Port
 from engine.notes import CallMoved, CallMoving, CallNotRescued, CallRescued, DialogEnded, RescuedCallEnded
 from engine.rescue.bridges import Bridge
@@ -28,13 +28,15 @@ class Application:
 
     def __init__(self, *, browser: bool = False, bridge: Bridge | None = APPLICATION, **settings: Any) -> None:
         settings.setdefault("moves_per_s", 1000.0)
+        store = settings.pop("store", StoreConfig())
         rescue = RescueConfig(others="move", **settings)
         world = self.world = World(
             nodes=("FS1", "FS2", "FS3"),
             relay=RELAY,
             rescue=rescue,
-            registrar=RegistrarConfig(),
+            registrar=RegistrarConfig(secret="known to each life of the edge"),
             interfaces=WEB,
+            store=store,
         )
         world.edge._core.rescue._sides._bridged = lambda *_: bridge  # type: ignore[union-attr]
         self.a = world.peer(ONE[0], 50_000, "wss", stream=7) if browser else world.peer(*ONE)

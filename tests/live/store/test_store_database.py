@@ -11,7 +11,7 @@ import pytest
 from servers import Server
 from sqlalchemy import text
 
-from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record
+from engine.boundary import BindingRecord, DialogRecord, NodeRecord, Record, RescueRecord
 from engine.live import LiveError
 from engine.live.store import Database, schema
 from engine.live.store.database import AwayError
@@ -60,6 +60,7 @@ def test_what_is_written_is_read_octet_for_octet(database: Database) -> None:
         *map(binding, range(75)),
         *map(dialog, range(130)),
         NodeRecord("edge1", "FS1", "down"),
+        RescueRecord("edge1", ODD, b"t", ODD, ODD * 20, 7.5),
     ]
     database.apply(Batch(records, []))
     database.apply(Batch(records[:9], []))  # again
@@ -102,7 +103,7 @@ def test_all_who_share_it_have_one_secret(database: Database) -> None:
 
 def test_tables_are_made_once_and_kept(database: Database) -> None:
     database.apply(Batch([binding(1)], []))
-    assert schema.create(database) == schema.upgrade(database) == "0003"
+    assert schema.create(database) == schema.upgrade(database) == "0004"
     schema.check(database)
     assert database.load("edge1", 1e9) == [binding(1)]
 

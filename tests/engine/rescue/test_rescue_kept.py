@@ -1,0 +1,144 @@
+"""A rescued conversation after a restart of the edge: its media are lost, but a BYE still ends both sides."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine.boundary import RescueRecord
+from engine.config import RegistrarConfig, RescueConfig
+from engine.notes import CallRestored, RescuedCallEnded
+from engine.rescue.halves import read_half, write_half
+from tests.engine.harness import Peer, World
+from tests.engine.media.test_media_edge import RELAY
+from tests.engine.media.written import BARESIP
+from tests.engine.records.keeping import KEPT, SECRET, held, next_life
+from tests.engine.registrar.registering import WEB
+from tests.engine.rescue.conversations import ONE, OTHER, Conversation, in_dialog, rescuing
+from tests.engine.rescue.test_rescue_moved import moved
+from tests.engine.rescue.test_rescue_reachability import ANSWER, comes
+from tests.engine.wire import Wire
+
+
+def rescued(**settings: str) -> Conversation:
+    world = rescuing(store=KEPT, registrar=RegistrarConfig(secret=SECRET))
+    conversation = Conversation(world, **settings)  # type: ignore[arg-type]
+    conversation.dies()
+    return conversation
+
+
+def rescues(world: World) -> list[RescueRecord]:
+    return [record for record in held(world).values() if isinstance(record, RescueRecord)]
+
+
+def restarted(before: World) -> World:
+    settings = {"relay": RELAY, "rescue": RescueConfig(), "interfaces": WEB, "nodes": before.config.nodes}
+    return next_life(before, RegistrarConfig(secret=SECRET), **settings)
+
+
+def answers(peer: Peer, request: Wire) -> list[int]:
+    return [w.status for w in peer.inbox if not w.is_request and w["cseq"] == request["cseq"]]
+
+
+def test_a_conversation_is_kept_from_its_rescue_to_its_end() -> None:
+    conversation = rescued()
+    assert len(rescues(conversation.world)) == 2
+    conversation.call.bye()
+    assert not rescues(conversation.world)
+
+
+@pytest.mark.parametrize("caller_ends", [True, False])
+def test_in_the_next_life_a_bye_ends_both_sides(caller_ends: bool) -> None:
+    conversation = rescued()
+    world = restarted(conversation.world)
+    a, b = world.peer(*ONE), world.peer(*OTHER)
+    assert {note.call_id for note in world.told(CallRestored)} == {
+        conversation.call.call_id,
+        conversation.leg.call_id,
+    }
+    assert ("sip:1000@192.0.2.1", "sip:1001@192.0.2.1") in {
+        (note.caller, note.callee) for note in world.told(CallRestored)
+    }
+    if caller_ends:
+        bye = a.bye(conversation.call.final)
+        assert answers(a, bye) == [200]
+        (told,) = in_dialog(b, "BYE")
+        assert told["from"] == conversation.invited["from"]
+        assert told["call-id"] == conversation.leg.call_id
+        b.replies(told, 200)
+    else:
+        bye = b.bye(conversation.invited)
+        assert answers(b, bye) == [200]
+        (told,) = in_dialog(a, "BYE")
+        assert told["from"] == conversation.call.final["to"]
+        a.replies(told, 200)
+    assert [note.why for note in world.told(RescuedCallEnded)] == ["bye"]
+    assert not rescues(world)
+    world.run_out()
+    assert world.edge.rescued_dialogs() == 0
+
+
+def test_its_numbers_go_on_above_those_of_the_life_before() -> None:
+    conversation = rescued(agreed="Session-Expires: 120;refresher=uas")
+    conversation.world.advance(61.0)
+    (update,) = in_dialog(conversation.a, "UPDATE")
+    world = restarted(conversation.world)
+    world.peer(*OTHER).bye(conversation.invited)
+    (bye,) = in_dialog(world.peer(*ONE), "BYE")
+    assert int(bye["cseq"].split()[0]) > int(update["cseq"].split()[0])
+
+
+def test_media_cannot_be_had_any_more() -> None:
+    conversation = rescued()
+    world = restarted(conversation.world)
+    again = world.peer(*ONE).within("INVITE", conversation.call.final, cseq=2, body=BARESIP)
+    assert answers(world.peer(*ONE), again) == [488]
+
+
+def test_a_session_goes_on_to_be_refreshed() -> None:
+    conversation = rescued(agreed="Session-Expires: 1800;refresher=uas")
+    conversation.world.advance(600.0)
+    world = restarted(conversation.world)
+    world.advance(299.0)
+    a = world.peer(*ONE)
+    assert not a.got("UPDATE")
+    world.advance(2.0)
+    assert in_dialog(a, "UPDATE")
+
+
+def test_a_call_that_was_moved_ends_at_its_node_as_well() -> None:
+    application, there, invite = moved(store=KEPT)
+    world = restarted(application.world)
+    world.peer(*ONE).bye(application.call.final)
+    (bye,) = in_dialog(world.node(there.name), "BYE")
+    assert bye["call-id"] == invite["call-id"]
+    assert world.in_use(there.name) == 0
+    assert not held(world)
+
+
+@pytest.mark.parametrize("half", [b"", b"{}", b"[]", b'{"flow": 1}', b"\xff"])
+def test_what_cannot_be_read_is_forgotten(half: bytes) -> None:
+    conversation = rescued()
+    records = [record._replace(half=half) for record in rescues(conversation.world)]
+    with pytest.raises(ValueError, match="not the half of a dialog"):
+        read_half((b"a", b"b"), half, 0.0)
+    rescue = conversation.world.edge._core.rescue
+    assert rescue is not None
+    assert rescue._keeping.read(records) == []
+
+
+def test_a_half_is_read_as_it_was_written() -> None:
+    conversation = rescued(agreed="Session-Expires: 1800;refresher=uas")
+    for record in rescues(conversation.world):
+        side = read_half((record.call_id, record.callee_tag), record.half, 5.0)
+        side.dialog.local_number -= 1_000
+        assert write_half(side, 5.0) == record.half
+
+
+def test_an_agent_on_a_websocket_is_waited_for() -> None:
+    """Its connection is gone with the edge's earlier life; the BYE goes out when it is back."""
+    world = rescuing(store=KEPT, registrar=RegistrarConfig(secret=SECRET))
+    conversation = Conversation(world, b=comes(world, 1), body_of_b=ANSWER)
+    conversation.dies()
+    after = restarted(world)
+    after.peer(*ONE).bye(conversation.call.final)
+    assert in_dialog(comes(after, 2), "BYE")
