@@ -11,7 +11,7 @@ from engine.notes import MediaRefused
 from engine.rescue.errand import NOBODY, Errand
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import NodeSide, SessionInterval
-from engine.rescue.passing import PASSED, PassedOn, carried
+from engine.rescue.passing import PASSED, PassedOn, carried, told_of
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
 from engine.sip.transactions import ServerTransaction
@@ -58,7 +58,17 @@ class Conversation(Protocol):
 class StandIn(Timed):
     """Answers for the node, keeps its session timer, and can hang up. It stays a while after the end."""
 
-    __slots__ = ("_answer", "_ends_at", "_errand", "_ground", "_offers", "_over", "conversation", "side")
+    __slots__ = (
+        "_answer",
+        "_ends_at",
+        "_errand",
+        "_ground",
+        "_offers",
+        "_over",
+        "conversation",
+        "referred",
+        "side",
+    )
 
     def __init__(self, ground: Ground, side: NodeSide, conversation: Conversation, now: float) -> None:
         super().__init__()
@@ -68,6 +78,9 @@ class StandIn(Timed):
         self._over = False
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
         self._offers = False  # which bears our offer, so that the ACK is to bear the agent's answer
+        self.referred: dict[
+            int, int
+        ] = {}  # CSeq numbers of REFERs that were passed on to our agent, and as they came
         self._errand: Errand | None = None  # our own re-INVITE or UPDATE
         self._ends_at = now + ground.lifetime_s
         if side.unacknowledged:  # the node died over the agent's 2xx
@@ -85,7 +98,7 @@ class StandIn(Timed):
         elif not self.side.dialog.in_order(request):
             transaction.respond(reply(request, 500), now)  # §12.2.2
         elif request.method in PASSED and (other := self.conversation.passes_on(self)) is not None:
-            other.pass_on(transaction, now)
+            other.pass_on(transaction, self.referred, now)
         else:
             _ANSWERS.get(request.method, StandIn._refuse_method)(self, transaction, now)
 
@@ -187,11 +200,14 @@ class StandIn(Timed):
     def _refuse_method(self, transaction: ServerTransaction, now: float) -> None:
         transaction.respond(reply(transaction.request, 405, headers=_ALLOW), now)
 
-    def pass_on(self, transaction: ServerTransaction, now: float) -> None:
-        """Ask our agent what the other one asks."""
+    def pass_on(self, transaction: ServerTransaction, referred: Mapping[int, int], now: float) -> None:
+        """Ask our agent what the other one asks; ``referred`` are the numbers of what that one was asked."""
         request = transaction.request
         headers = self._contact + carried(request)
-        Errand(self._ground, self.side, request.method, headers, request.body, PassedOn(transaction)).begin(now)
+        if request.method == b"NOTIFY" and referred:
+            headers = told_of(headers, referred)
+        user = PassedOn(transaction, self.referred)
+        Errand(self._ground, self.side, request.method, headers, request.body, user).begin(now)
 
     @property
     def _contact(self) -> Block:

@@ -171,6 +171,23 @@ def test_requests_pass_from_one_dialog_into_the_other() -> None:
     assert in_dialog(application.a, "NOTIFY")[0]["event"] == "x"
 
 
+def test_a_transfer_is_the_nodes_business_and_its_outcome_told_by_the_agents_own_number() -> None:
+    application, there, invite = moved()
+    refer = application.a.within("REFER", application.call.final, "Refer-To: <sip:1001@192.0.2.1>", cseq=4)
+    (asked,) = in_dialog(there, "REFER")
+    assert asked["refer-to"] == "<sip:1001@192.0.2.1>"
+    there.replies(asked, 202)
+    assert [w.status for w in application.a.inbox if w["cseq"] == refer["cseq"]] == [202]
+    number = asked["cseq"].split()[0]
+    assert number != "4"
+    event = f"Event: refer;id={number}"
+    there.within("NOTIFY", invite, event, "Subscription-State: active", cseq=9)
+    assert in_dialog(application.a, "NOTIFY")[0]["event"] == "refer;id=4"
+    application.dies(there)  # who is on the line now is not known
+    assert len(application.world.told(CallMoving)) == 1
+    assert in_dialog(application.a, "BYE")
+
+
 def test_a_hold_is_answered_here_and_a_re_invite_of_the_node_too() -> None:
     application, there, invite = moved()
     held = BARESIP.replace(b"a=sendrecv", b"a=sendonly")
