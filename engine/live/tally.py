@@ -142,6 +142,7 @@ class CallBook:
             if len(self._moving) >= STANDING_MAX:
                 del self._moving[next(iter(self._moving))]
             self._moving[note.other_call_id] = None
+            self.standing.pop(note.other_call_id, None)  # it was restored as a call of its own
         elif isinstance(note, CallRestored):
             began_at = self._clock() - note.age_s
             self._stand(note.call_id, Entry(note.caller, note.callee, note.node, began_at, began_at, 1))

@@ -56,6 +56,9 @@ class Memory:
         )
         if self.restore_rescues is not None:
             self.restore_rescues(rescues, now)
+        else:
+            for each in rescues:
+                self._records.drop("rescues", each.at.name)
 
     def _restore_dialogs(self, records: list[DialogRecord], now: float) -> int:
         count = 0

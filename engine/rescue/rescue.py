@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from engine.boundary import Flow, RescueRecord
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
-from engine.notes import CallNotRescued, CallRescued, CallRestored
+from engine.notes import CallMoving, CallNotRescued, CallRescued, CallRestored
 from engine.records import Records
 from engine.rescue.bridges import Bridged
 from engine.rescue.conversation import NODE_LOST, LostCall, RescuedConversation
@@ -257,6 +257,7 @@ class Rescue:
                 if not stand_in.side.faces_node:
                     ground.out.append(_restored(stand_in.side, now))
             if moved:
+                ground.out.append(CallMoving(_text(one.side), _text(other.side), one.side.node))
                 self._moves.restore(conversation, Origin(one.side, other.side.node, one.side.key))
 
     # --- orders

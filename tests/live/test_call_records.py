@@ -116,6 +116,16 @@ def test_the_parties_of_a_call_that_stood_before_a_restart_are_known() -> None:
     assert records == [record(began_at=100.0, attempts=1)]
 
 
+def test_one_that_was_moved_before_the_restart_is_still_one_record() -> None:
+    told, records = book(110.0, 130.0)
+    told(CallRestored("own", "sip:1000@lab.test", "sip:9196@lab.test", "FS2", 5.0), 0.0)
+    told(CallRestored("one", "sip:1000@lab.test", "sip:9196@lab.test", "FS1", 10.0), 0.0)
+    told(CallMoving("one", "own", "FS1"), 0.0)
+    told(DialogEnded("own", "FS2", "pstn", "bye", 25.0), 0.0)
+    told(RescuedCallEnded("one", "own", "bye", 20.0), 0.0)
+    assert [(each.call_id, each.end) for each in records] == [("one", "rescued, then bye")]
+
+
 def test_one_that_could_not_be_moved_ended_with_its_node() -> None:
     told, records = book(100.0, 130.0)
     told(ANSWERED, 0.0)

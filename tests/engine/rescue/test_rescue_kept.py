@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.boundary import RescueRecord
+from engine.boundary import Drop, RescueRecord
 from engine.config import RegistrarConfig, RescueConfig
-from engine.notes import CallRestored, RescuedCallEnded
+from engine.notes import CallMoving, CallRestored, RescuedCallEnded
 from engine.rescue.halves import read_half, write_half
 from tests.engine.harness import Peer, World
 from tests.engine.media.test_media_edge import RELAY
@@ -113,6 +113,14 @@ def test_a_call_that_was_moved_ends_at_its_node_as_well() -> None:
     assert bye["call-id"] == invite["call-id"]
     assert world.in_use(there.name) == 0
     assert not held(world)
+    assert [note.other_call_id for note in world.told(CallMoving)] == [invite["call-id"]]
+
+
+def test_where_rescue_was_turned_off_meanwhile_they_are_forgotten() -> None:
+    conversation = rescued()
+    settings = {"relay": RELAY, "rescue": RescueConfig(enabled=False), "interfaces": WEB}
+    world = next_life(conversation.world, RegistrarConfig(secret=SECRET), **settings)
+    assert len([order for order in world.orders if isinstance(order, Drop) and order.key.kind == "rescues"]) == 2
 
 
 @pytest.mark.parametrize("half", [b"", b"{}", b"[]", b'{"flow": 1}', b"\xff"])
