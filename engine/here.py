@@ -13,6 +13,9 @@ from engine.sip.uri import SipUri, host_port, parse_uri
 DEFAULT_PORTS: Final = {"udp": 5060, "tcp": 5060, "tls": 5061, "ws": 80, "wss": 443}
 """RFC 3261 §19.1.2, RFC 7118 §8.2: the ports that are meant where a URI or Via names none."""
 
+MARK: Final = b"did"
+"""The parameter of our Record-Routes that shows for which call they were made (``engine.registrar.tokens``)."""
+
 # Octets of a token that may stand in a uri-parameter too
 URI_SAFE: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.!~*'()+"
 # RFC 7118 §8 registers ws alone as a transport of URIs; whether it runs over TLS is seen at host and port.
@@ -93,17 +96,26 @@ class Here:
         return b"sip:" + at + self._addresses[interface] + _IN_URI[self.interfaces[interface].transport]
 
     def record_route(
-        self, request: Request, came_in: str, goes_out: str, caller: bytes = b"", callee: bytes = b""
+        self,
+        request: Request,
+        came_in: str,
+        goes_out: str,
+        caller: bytes = b"",
+        callee: bytes = b"",
+        mark: bytes = b"",
     ) -> None:
         """Put us into the route set of the dialog: once for each side where the sides differ (double RR).
 
         The upper one faces the callee, the lower one the caller; each side so sends to the interface that it can
         reach, and the edge learns from the two on which one the other side stands (RFC 5658). ``caller`` and
         ``callee`` are tokens of the flows on which these are reached, where they are (RFC 5626 §5.2); they tell
-        the two sides apart on one interface too. ``ftag`` tells the caller's requests from the callee's.
+        the two sides apart on one interface too. ``ftag`` tells the caller's requests from the callee's, and
+        ``mark`` the call that this is made for.
         """
         tag = request.from_.tag
         tag = b";ftag=" + tag if tag and not tag.translate(None, URI_SAFE) else b""
+        if mark:
+            tag += b";" + MARK + b"=" + mark
         if came_in == goes_out and not caller and not callee:
             request.add_first("record-route", b"Record-Route: <" + self.uri(came_in) + b";lr" + tag + b">")
         else:

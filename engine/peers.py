@@ -13,13 +13,13 @@ from dataclasses import replace
 
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig, PeerConfig
-from engine.here import Here
+from engine.here import MARK, Here
 from engine.nodes import Node, NodeSnapshot, Pool, state
 from engine.nodes.probes import Prober
 from engine.notes import PeerLost, PeerReturned
 from engine.notices import Notices
 from engine.proxy.routes import Routed, take_routes
-from engine.registrar.tokens import FlowToken, Tokens, digest_of, is_token
+from engine.registrar.tokens import FlowToken, Tokens, digest_of
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
@@ -125,7 +125,7 @@ class Peers:
         """What a Route of another edge on top means: the way there, or its Routes taken off.
 
         The latter where that edge is down: this one then stands in its place. Neither where no Route is another
-        edge's, or none of them bears a token of this very call.
+        edge's, or none of them was made for this very call.
         """
         if not request.has("route") or not request.to.tag:
             return None, None
@@ -142,19 +142,20 @@ class Peers:
             if node is not None and node.state != state.DOWN:
                 return None, node.flow
             routed = take_routes(request, theirs)
-            known = routed.interface if routed.interface in self._here.interfaces else ""
-            return Routed(routed.popped, known, routed.user), None
+            if routed.interface not in self._here.interfaces:
+                routed.interface = ""
+            return routed, None
         return None, None
 
     def _is_ours(self, value: bytes, theirs: Here, request: Request) -> bool:
         """Whether a Route value is another edge's, and was made for this call."""
         try:
             uri = parse_uri(parse_name_addr(value, "Route").uri)
-            if theirs.interface_of(uri) is None or not is_token(uri.user):
-                return False
-            return self._tokens.open(uri.user or b"").call == digest_of(request.call_id)
         except SipError:
             return False
+        if theirs.interface_of(uri) is None:
+            return False
+        return self._tokens.made_for(request.call_id, [uri.params.get(MARK) or b""], [uri.user or b""])
 
     # --- agents that have moved
 

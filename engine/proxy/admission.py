@@ -6,7 +6,6 @@ from functools import partial
 from typing import Final
 
 from engine.boundary import Flow, Send
-from engine.here import port_of
 from engine.nodes import Node
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
@@ -71,9 +70,11 @@ class Admission:
         except SipError as error:
             core.out.append(MessageDropped(_text(flow), f"ACK: {error.why}"))
             return
-        if target is None and away is None and not routed.popped and core.pool.at(to.peer) is None:
-            core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
-            return
+        if target is None and away is None and core.pool.at(to.peer) is None:
+            from_node = core.pool.at(flow.peer) is not None
+            if not routed.popped or not self._is_of_call(request, routed, from_node):
+                core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
+                return
         via = core.here.via(to.interface, branch_of(core.token(), key))
         ack = forward(request, via)
         to_edge(core, ack, target, to)
@@ -133,7 +134,7 @@ class Admission:
                 raise
         if in_dialog or from_node or target is not None:
             if target is None:
-                self._check_way(request, routed, in_dialog)
+                self._check_way(request, routed, in_dialog, from_node)
             if request.method == b"INVITE":
                 transaction.respond(respond(request, 100), now)
             context.relay(target, now)
@@ -182,17 +183,33 @@ class Admission:
         if value is not None and parse_number(value, "Max-Forwards", 255) == 0:
             raise SipError("Max-Forwards exhausted", 483)
 
-    def _check_way(self, request: Request, routed: Routed, in_dialog: bool) -> None:
-        """A request within a dialog, or from a node, must name its way: a Route of ours, or a node's address."""
+    def _check_way(self, request: Request, routed: Routed, in_dialog: bool, from_node: bool) -> None:
+        """A request within a dialog, or from a node, must name its way: a Route of ours, or a node's address.
+
+        A node judges its dialogs itself. Elsewhere go those of calls alone that went through us, for anybody can
+        write a To tag and our address into a Route.
+        """
         uri = parse_uri(request.uri)
         if not request.has("route") and self._core.here.interface_of(uri) is not None:
             if in_dialog:
                 raise SipError("in-dialog request whose target is this edge", 481)
             raise SipError("a node asks for a user whom this edge does not know", 404)
-        if in_dialog and not routed.popped:
-            at_node = self._core.pool.at((uri.host_text, port_of(uri))) is not None
-            if request.has("route") or not at_node:
-                raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
+        if not in_dialog or (routed.popped and self._is_of_call(request, routed, from_node)):
+            return
+        if request.has("route") or self._core.pool.at(self._core.here.flow_to(uri).peer) is None:
+            if routed.popped:
+                raise SipError("in-dialog request of no call of ours, for elsewhere", 403)
+            raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
+
+    def _is_of_call(self, request: Request, routed: Routed, from_node: bool) -> bool:
+        """Whether this in-dialog request belongs to a call that went through us, in this life or an earlier one.
+
+        It does where the dialog stands here, and where a Route was made for its Call-ID.
+        """
+        core = self._core
+        if from_node or core.dialogs.of(request) is not None:
+            return True
+        return core.registrar.tokens.made_for(request.call_id, routed.marks, routed.users)
 
     def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:
         """OPTIONS to the edge itself: load balancers and phones ask so whether it lives (§11)."""

@@ -24,7 +24,8 @@ def record_route(
     targets = core.registrar.targets
     caller = b"" if core.pool.at(came.peer) is not None else targets.way_back(request, came)
     callee = b"" if target is None or target.edges else targets.route_token(target, request.call_id)
-    core.here.record_route(copy, came.interface, goes.interface, caller, callee)
+    mark = b"" if caller or callee else core.registrar.tokens.mark(request.call_id)
+    core.here.record_route(copy, came.interface, goes.interface, caller, callee, mark)
 
 
 def follow(

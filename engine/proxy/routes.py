@@ -5,26 +5,40 @@ from __future__ import annotations
 from typing import Final
 
 from engine.boundary import Flow
-from engine.here import URI_SAFE, Here
+from engine.here import MARK, URI_SAFE, Here
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.uri import SipUri, parse_uri
 
 _TAG: Final = b";ftag="
+_MARK: Final = b";" + MARK + b"="
 
 
 class Routed:
     """``popped`` of our own Routes were taken off; the last of them named ``interface``, by which to leave.
 
-    ``user`` is that one's user part, which may be a token of the flow on which the far side is reached.
+    ``user`` is that one's user part, which may be a token of the flow on which the far side is reached. ``users``
+    and ``marks`` are all that they bear to show that they were made for a call (``engine.registrar.tokens``).
     """
 
-    __slots__ = ("interface", "popped", "user")
+    __slots__ = ("interface", "marks", "popped", "user", "users")
 
-    def __init__(self, popped: int, interface: str, user: bytes | None) -> None:
-        self.popped = popped
+    def __init__(self) -> None:
+        self.popped = 0
+        self.interface = ""
+        self.user: bytes | None = None
+        self.users: list[bytes] = []
+        self.marks: list[bytes] = []
+
+    def take(self, uri: SipUri, interface: str, mark: bytes | None) -> None:
+        """One more, which lies behind those before."""
+        self.popped += 1
         self.interface = interface
-        self.user = user
+        self.user = uri.user
+        if uri.user is not None:
+            self.users.append(uri.user)
+        if mark is not None:
+            self.marks.append(mark)
 
 
 def take_routes(request: Request, here: Here) -> Routed:
@@ -33,9 +47,7 @@ def take_routes(request: Request, here: Here) -> Routed:
     The last Route popped is the one that we wrote for the far side of the dialog, so it names the interface on
     which that side stands, whatever address its Contact shows.
     """
-    popped = 0
-    interface = ""
-    user: bytes | None = None
+    routed = Routed()
     if b";lr" in request.uri:
         # Only a strict router puts a Record-Route value of ours there (§16.4, second paragraph).
         uri = parse_uri(request.uri)
@@ -46,32 +58,30 @@ def take_routes(request: Request, here: Here) -> Routed:
             request.remove("route")
             for value in routes[:-1]:
                 request.append("route", b"Route: " + value)
-            popped, interface, user = 1, ours.name, uri.user
+            routed.take(uri, ours.name, uri.params.get(MARK))
     while request.has("route"):
-        uri = _uri_of(request.first("route"))
+        uri, mark = _read(request.first("route"))
         mine = here.interface_of(uri)
         if mine is None:
             break
         # A Route to us is ours with or without lr: FreeSWITCH writes it without from ``fs_path=sip:host``.
         request.pop_value("route")
-        popped, interface, user = popped + 1, mine.name, uri.user
-    return Routed(popped, interface, user)
+        routed.take(uri, mine.name, mark)
+    return routed
 
 
-def _uri_of(route: bytes) -> SipUri:
-    """The URI of a Route; of one as ``Here.record_route`` writes it, without the tag.
+def _read(route: bytes) -> tuple[SipUri, bytes | None]:
+    """The URI of a Route, and its mark; of one as ``Here.record_route`` writes it, the URI without mark and tag.
 
-    The tag says nothing of the way, and without it the URI is one of few.
+    These say nothing of the way, and without them the URI is one of few.
     """
     end = route.find(_TAG)
-    if (
-        end > 0
-        and route[:1] == b"<"
-        and route[-1:] == b">"
-        and not route[end + len(_TAG) : -1].translate(None, URI_SAFE)
-    ):
-        return parse_uri(route[1:end])
-    return parse_uri(parse_name_addr(route, "Route").uri)
+    if end > 0 and route[:1] == b"<" and route[-1:] == b">":
+        tag, marked, mark = route[end + len(_TAG) : -1].partition(_MARK)
+        if not tag.translate(None, URI_SAFE) and not mark.translate(None, URI_SAFE):
+            return parse_uri(route[1:end]), mark if marked else None
+    uri = parse_uri(parse_name_addr(route, "Route").uri)
+    return uri, uri.params.get(MARK)
 
 
 def next_hop(request: Request, here: Here, leave_by: str) -> Flow:

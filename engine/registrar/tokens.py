@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
+from hmac import compare_digest
 from struct import Struct
 from typing import NamedTuple
 
@@ -31,6 +32,7 @@ _FORM_BETWEEN_EDGES = 2
 _FORM_NOTICE = 3
 _NOTICE = Struct("!B8s8sd")  # form, key, digest of the Call-ID, when; then who says so
 _ANY_CALL = bytes(DIGEST_BYTES)
+_MARK_BYTES = 12
 
 
 class FlowToken(NamedTuple):
@@ -64,11 +66,37 @@ class Tokens:
     ``incarnation`` (32 bits) tells the edge's lives apart: the numbers of connections begin anew in each.
     """
 
-    __slots__ = ("_cipher", "_incarnation")
+    __slots__ = ("_cipher", "_incarnation", "_marker")
 
     def __init__(self, secret: bytes, incarnation: int) -> None:
         self._cipher = AESSIV(blake2b(secret, digest_size=32, person=b"flow token").digest())
         self._incarnation = incarnation
+        marking = blake2b(secret, digest_size=32, person=b"mark of a call").digest()
+        self._marker = blake2b(key=marking, digest_size=_MARK_BYTES)
+
+    # --- marks: a Route that leads to no flow was made for one call all the same
+
+    def mark(self, call_id: bytes) -> bytes:
+        """What shows that a Route is ours and was made for this call; a token shows it as well."""
+        marker = self._marker.copy()
+        marker.update(call_id)
+        return urlsafe_b64encode(marker.digest())
+
+    def made_for(self, call_id: bytes, marks: list[bytes], users: list[bytes]) -> bool:
+        """Whether one of the marks, or of the tokens among the user parts, was made here for this call."""
+        if marks:
+            right = self.mark(call_id)
+            if any(compare_digest(mark, right) for mark in marks):
+                return True
+        return any(is_token(user) and self._is_of(user, call_id) for user in users)
+
+    def _is_of(self, user: bytes, call_id: bytes) -> bool:
+        try:
+            return self.open(user).call == digest_of(call_id)
+        except SipError:
+            return False
+
+    # --- tokens
 
     def seal(self, token: FlowToken) -> bytes:
         """The text of a token, to stand in the user part of a URI."""

@@ -17,7 +17,7 @@ from websocket_peers import agent
 from engine.boundary import Flow, Interface
 from engine.config import EdgeConfig, NodeConfig, ProbeConfig, RegistrarConfig
 from engine.edge import Edge, EdgeSettings
-from engine.notes import RequestRefused
+from engine.notes import MessageDropped, RequestRefused
 from engine.policies import load_policy
 from tests.engine.wire import Wire, message, reply, uri_of
 
@@ -183,6 +183,53 @@ def test_a_route_overheard_in_one_call_serves_no_other(fast: bool) -> None:
                 assert place.world.of(RequestRefused)[-1].status == 403
                 with pytest.raises(BlockingIOError):
                     phone.recv(65_535)
+
+    in_loop(scenario, fast=fast)
+
+
+def test_an_in_dialog_request_of_a_stranger_is_sent_nowhere(fast: bool) -> None:
+    """With a Route of ours, but of no call: the edge is no open relay. The ACK is dropped."""
+
+    async def scenario() -> None:
+        async with site() as place:
+            with udp_peer() as stranger, udp_peer() as victim:
+                host, port = victim.getsockname()
+                route = f"Route: <sip:{EDGE}:{place.at('udp')[1]};lr;ftag=1>"
+                for method in ("ACK", "INVITE", "MESSAGE", "BYE"):
+                    request = place.request(method, f"sip:{host}:{port}", route, to_tag="2")
+                    if method == "ACK":
+                        stranger.sendto(request, place.at("udp"))
+                    else:
+                        assert (await place.ask(stranger, request)).status == 403
+                assert [note.method for note in place.world.of(RequestRefused)] == ["INVITE", "MESSAGE", "BYE"]
+                assert len(place.world.of(MessageDropped)) == 1
+                with pytest.raises(BlockingIOError):
+                    victim.recv(65_535)
+
+    in_loop(scenario, fast=fast)
+
+
+def test_requests_of_a_call_pass_after_a_restart(fast: bool) -> None:
+    """The next life knows no dialog; the Route that it wrote in the last one is proof enough."""
+
+    async def scenario() -> None:
+        async with site() as place:
+            with udp_peer() as phone, udp_peer() as beyond:
+                host, port = phone.getsockname()
+                of = f"UDP {host}:{port}"
+                invite = place.request("INVITE", "sip:9196@lab.test", f"Contact: <sip:1000@{host}:{port}>", of=of)
+                phone.sendto(invite, place.at("udp"))
+                asked = await heard(place.node)
+                far = "{}:{}".format(*beyond.getsockname())
+                place.node.sendto(reply(asked, 200, f"Contact: <sip:9196@{far}>", tag="n"), place.at("in"))
+                while (answer := await heard(phone)).status != 200:
+                    pass
+                await place.world.host.stop()
+                await place.start()
+                routes = [f"Route: {route}" for route in reversed(answer.all("record-route"))]
+                bye = place.request("BYE", f"sip:9196@{far}", *routes, of=of, to_tag="n")
+                phone.sendto(bye.replace(b"live-BYE", b"live-INVITE"), place.at("udp"))
+                assert (await heard(beyond)).start == f"BYE sip:9196@{far} SIP/2.0"
 
     in_loop(scenario, fast=fast)
 

@@ -142,6 +142,17 @@ def test_where_that_edge_is_dead_the_other_stands_in_its_place(pair: Pair) -> No
     assert pair.two.told(PeerReturned) == [PeerReturned("edge1")]
 
 
+def test_so_it_does_for_a_phone_whose_routes_bear_a_mark_and_no_token(pair: Pair) -> None:
+    call = pair.one.caller.invite(f"sip:9196@{EDGE}")
+    pair.one.node("FS1").answer(200)
+    call.ack()
+    assert "flow-" not in call.final["record-route"]
+    pair.one.deaf = True
+    pair.two.advance(30.0)
+    pair.two.caller.within("BYE", call.final, cseq=2)
+    assert "route" not in pair.two.node("FS1").got("BYE")[-1]
+
+
 def hangs_up_elsewhere(pair: Pair, after_s: float = 0.0):  # type: ignore[no-untyped-def]
     before = browser(pair.one)
     registers(before)

@@ -5,8 +5,14 @@ from __future__ import annotations
 import pytest
 
 from engine.boundary import Interface
+from engine.config import RegistrarConfig
+from engine.notes import MessageDropped, RequestRefused
+from engine.registrar.tokens import Tokens
 from tests.engine.harness import INTERFACES, Peer, World
 from tests.engine.wire import message, param, reply
+
+SECRET = RegistrarConfig(secret="known to these tests")
+MARK = Tokens(b"known to these tests", 0).mark(b"d1").decode()  # of the call d1
 
 # --- Via
 
@@ -49,19 +55,20 @@ def test_our_via_comes_off_again() -> None:
 
 def test_two_sides_two_record_routes_with_the_from_tag() -> None:
     """RFC 5658: the upper one faces the callee, the lower one the caller."""
-    world = World()
-    world.caller.invite(from_="<sip:1000@192.0.2.1>;tag=abc")
+    world = World(registrar=SECRET)
+    world.caller.invite(from_="<sip:1000@192.0.2.1>;tag=abc", call_id="d1")
     assert world.called().got("INVITE")[0].all("record-route") == [
-        "<sip:10.0.0.1:5060;lr;r2=on;ftag=abc>",
-        "<sip:192.0.2.1:5060;lr;r2=on;ftag=abc>",
+        f"<sip:10.0.0.1:5060;lr;r2=on;ftag=abc;did={MARK}>",
+        f"<sip:192.0.2.1:5060;lr;r2=on;ftag=abc;did={MARK}>",
     ]
 
 
 def test_one_side_one_record_route() -> None:
     one = (Interface(name="inside", transport="udp", host="192.0.2.1", port=5060),)
-    world = World(interfaces=one)
-    world.peer("198.51.100.7", interface="inside").invite(from_="<sip:1000@192.0.2.1>;tag=abc")
-    assert world.called().got("INVITE")[0].all("record-route") == ["<sip:192.0.2.1:5060;lr;ftag=abc>"]
+    world = World(interfaces=one, registrar=SECRET)
+    world.peer("198.51.100.7", interface="inside").invite(from_="<sip:1000@192.0.2.1>;tag=abc", call_id="d1")
+    route = f"<sip:192.0.2.1:5060;lr;ftag=abc;did={MARK}>"
+    assert world.called().got("INVITE")[0].all("record-route") == [route]
 
 
 def test_what_is_advertised_is_what_is_written() -> None:
@@ -76,7 +83,7 @@ def test_what_is_advertised_is_what_is_written() -> None:
     world = World(interfaces=(outside, INTERFACES[1]))
     call = world.caller.invite()
     node = world.called()
-    assert "<sip:192.0.2.1:5080;lr;r2=on;ftag=f1>" in node.got("INVITE")[0].all("record-route")
+    assert node.got("INVITE")[0].all("record-route")[1].startswith("<sip:192.0.2.1:5080;lr;r2=on;ftag=f1;did=")
     node.answer(200)
     call.ack()
     assert len(node.got("ACK")) == 1  # the advertised address is recognised as ours
@@ -134,12 +141,13 @@ def in_dialog(peer: Peer, uri: str, method: str, to: str, routes: list[str], cal
     )
 
 
-OURS = ["<sip:192.0.2.1:5060;lr;r2=on;ftag=1>", "<sip:10.0.0.1:5060;lr;r2=on;ftag=1>"]
+OURS = [f"<sip:{host}:5060;lr;r2=on;ftag=1;did={MARK}>" for host in ("192.0.2.1", "10.0.0.1")]
+MADE_UP = [route.replace(f";did={MARK}", "") for route in OURS]
 TO = "<sip:b@example.com>;tag=2"
 
 
 def test_a_loose_router_behind_us_is_sent_the_request_with_its_route() -> None:
-    world = World()
+    world = World(registrar=SECRET)
     data = in_dialog(world.caller, "sip:b@10.0.0.77", "BYE", TO, [*OURS, "<sip:10.0.0.99;lr>"])
     world.caller.sends(data)
     sent = world.sent[-1]
@@ -150,7 +158,7 @@ def test_a_loose_router_behind_us_is_sent_the_request_with_its_route() -> None:
 
 def test_a_strict_router_behind_us_finds_its_address_in_the_request_uri() -> None:
     """§16.6 step 6: and the target at the end of the Route."""
-    world = World()
+    world = World(registrar=SECRET)
     routes = [*OURS, "<sip:10.0.0.99>", "<sip:10.0.0.98;lr>"]
     world.caller.sends(in_dialog(world.caller, "sip:b@10.0.0.77", "BYE", TO, routes))
     sent = world.sent[-1]
@@ -161,7 +169,7 @@ def test_a_strict_router_behind_us_finds_its_address_in_the_request_uri() -> Non
 
 def test_what_a_strict_router_before_us_did_is_undone() -> None:
     """§16.4: it put our Record-Route value into the Request-URI, and the target at the end of the Route."""
-    world = World()
+    world = World(registrar=SECRET)
     uri = OURS[0][1:-1]
     world.caller.sends(in_dialog(world.caller, uri, "BYE", TO, [OURS[1], "<sip:b@10.0.0.77>"]))
     sent = world.sent[-1]
@@ -183,6 +191,81 @@ def test_a_dialog_request_for_elsewhere_that_does_not_name_us_is_not_forwarded(r
     world = World()
     world.caller.sends(in_dialog(world.caller, "sip:b@203.0.113.1", "BYE", TO, routes))
     assert world.caller.statuses() == [404]
+
+
+STRANGERS_ROUTES = {
+    "without a mark": MADE_UP,
+    "with a mark of another call": [
+        r.replace(MARK, Tokens(b"known to these tests", 0).mark(b"d2").decode()) for r in OURS
+    ],
+    "with a mark of another secret": [r.replace(MARK, Tokens(b"another", 0).mark(b"d1").decode()) for r in OURS],
+    "with half a mark": [r.replace(MARK, MARK[:8]) for r in OURS],
+    "with a token of no secret": ["<sip:flow-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA@192.0.2.1:5060;lr>", *MADE_UP],
+    "and another proxy behind": [*MADE_UP, "<sip:203.0.113.2;lr>"],
+}
+
+
+@pytest.mark.parametrize("routes", STRANGERS_ROUTES.values(), ids=STRANGERS_ROUTES)
+def test_a_route_of_ours_that_was_made_for_no_such_call_leads_nowhere_but_to_nodes(routes: list[str]) -> None:
+    """Else anyone could send through us to anyone, for our address is no secret."""
+    world = World(registrar=SECRET)
+    for method in ("INVITE", "BYE", "MESSAGE", "ACK"):
+        world.caller.sends(in_dialog(world.caller, "sip:b@203.0.113.1", method, TO, routes))
+    assert world.caller.statuses() == [403, 403, 403]
+    assert {wire.flow for wire in world.sent} == {world.caller.flow}
+    assert [note.status for note in world.told(RequestRefused)] == [403, 403, 403]
+    assert world.told(MessageDropped)[-1].why == "ACK that belongs to nothing"
+
+
+def test_neither_does_the_way_of_a_strict_router() -> None:
+    world = World(registrar=SECRET)
+    uri = MADE_UP[0][1:-1]
+    world.caller.sends(in_dialog(world.caller, uri, "BYE", TO, ["<sip:b@203.0.113.1>"]))
+    assert world.caller.statuses() == [403]
+
+
+def test_nor_a_target_that_looks_like_a_node_and_means_elsewhere() -> None:
+    """``maddr`` is where a request goes, whatever the host says (RFC 3261 §19.1.1)."""
+    world = World(registrar=SECRET)
+    for routes in ([], MADE_UP):
+        uri = "sip:b@10.0.0.11:5060;maddr=203.0.113.1"
+        world.caller.sends(in_dialog(world.caller, uri, "BYE", TO, routes))
+    assert world.caller.statuses() == [404, 403]
+    assert {wire.flow for wire in world.sent} == {world.caller.flow}
+
+
+def test_in_a_dialog_that_stands_a_route_needs_no_mark() -> None:
+    """Devices that drop parameters which they don't know; and calls that an edge without marks has begun."""
+    world = World()
+    call = world.caller.invite()
+    node = world.called()
+    node.answer(200, "Contact: <sip:9196@203.0.113.50:5060>")
+    to = call.final["to"]
+    world.caller.sends(in_dialog(world.caller, "sip:9196@203.0.113.50:5060", "INFO", to, MADE_UP, call.call_id))
+    assert world.sent[-1].flow.peer == ("203.0.113.50", 5060)
+
+
+def test_after_a_restart_the_mark_is_enough() -> None:
+    """The next life of the edge knows no dialogs, but the secret."""
+    before, after = World(registrar=SECRET), World(registrar=SECRET, seed=2)
+    call = before.caller.invite()
+    before.called().answer(200, "Contact: <sip:9196@203.0.113.50:5060>")
+    after.caller.within("ACK", call.final)
+    after.caller.bye(call.final)
+    assert [(wire.method, wire.flow.peer[0]) for wire in after.sent] == [
+        ("ACK", "203.0.113.50"),
+        ("BYE", "203.0.113.50"),
+    ]
+
+
+def test_the_callees_requests_bear_the_mark_too() -> None:
+    """A provider that a policy or a node has called is no node, and its calls outlive the edge as well."""
+    before, after = World(registrar=SECRET), World(registrar=SECRET, seed=2)
+    node, provider = before.node("FS1"), before.peer("203.0.113.80")
+    routes = "Route: <sip:10.0.0.1;lr>, <sip:192.0.2.1;lr>"
+    node.invite("sip:+4930@203.0.113.80:5060", routes, "Contact: <sip:fs@203.0.113.50:5060>")
+    after.peer("203.0.113.80").bye(provider.got("INVITE")[0])
+    assert (after.sent[-1].method, after.sent[-1].flow.peer) == ("BYE", ("203.0.113.50", 5060))
 
 
 def test_a_dialog_request_for_a_node_may_come_without_route() -> None:
@@ -217,7 +300,7 @@ def test_a_malformed_route_is_refused() -> None:
 
 
 def test_a_transport_that_we_do_not_speak() -> None:
-    world = World()
+    world = World(registrar=SECRET)
     world.caller.sends(in_dialog(world.caller, "sip:b@10.0.0.77;transport=sctp", "INFO", TO, OURS))
     assert world.caller.statuses() == [503]
 
