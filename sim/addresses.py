@@ -21,6 +21,11 @@ class Receiver(Protocol):
         """Whether a process has the ports open; where none has, the kernel answers by ICMP."""
         ...
 
+    @property
+    def prompt(self) -> bool:
+        """Whether the process runs and takes what comes at once."""
+        ...
+
     def admits(self, size_bytes: int) -> bool:
         """Whether the socket buffer takes a datagram of this size."""
         ...

@@ -134,9 +134,16 @@ class Connections:
             self._tell_soon(port.host, StreamClosed(end.flow, "closed"))
 
     def ping(self, port: Port, stream: int) -> None:
-        """Send a WebSocket ping; the other end's process answers it without asking its machine."""
+        """Send a WebSocket ping; the other end's process answers it without asking its machine.
+
+        Where nothing stands in the way, ping and pong are one event: a day of agents is made of little else.
+        """
         end = self._ends.get((port.host.place, stream))
-        if end is not None and end.state == "open" and port.interface.whole_messages:
+        if end is None or end.state != "open" or not port.interface.whole_messages:
+            return
+        if self._answers_at_once(end):
+            self._network.later(end.way.segment() + end.other.way.segment(), self._echoed, end)
+        else:
             self._travel(end, self._pinged)
 
     def drop(self, host: Receiver) -> None:
@@ -276,6 +283,22 @@ class Connections:
                 self._travel(other, self._reset, "rst")
 
         self._travel(end, arrive)
+
+    def _answers_at_once(self, end: _End) -> bool:
+        """Whether a ping sent here comes back by itself: neither end waits, both ways are open and plain."""
+        other = end.other
+        if end.stalled or other.stalled or end.passes or end.way.blocked or other.way.blocked:
+            return False
+        return other.state == "open" and other.port is not None and other.port.host.prompt
+
+    def _echoed(self, end: _End) -> None:
+        """A ping and its pong have passed, unless something has come in between."""
+        if end.state != "open":
+            return
+        if self._answers_at_once(end):
+            self._receive(end, Pong(end.flow))
+        else:
+            self._travel(end, self._pinged)
 
     def _pinged(self, end: _End) -> None:
         self._when_running(end, lambda: self._travel(end, self._ponged))

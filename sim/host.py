@@ -107,6 +107,11 @@ class SimHost:
         """Whether the process exists; a frozen one does."""
         return self.machine is not None
 
+    @property
+    def prompt(self) -> bool:
+        """Whether the process runs, and does not keep what comes waiting."""
+        return self._direct and self.machine is not None
+
     # --- the process --------------------------------------------------------------------------------------
 
     def start(self, keep_data: bool = False) -> None:
