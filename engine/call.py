@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Generator, Iterable, Iterator
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from engine.boundary import Flow
 from engine.nodes import Node, Pool
@@ -13,17 +13,20 @@ from engine.sip.message import Request
 from engine.sip.uri import parse_uri
 
 
-class Answer(NamedTuple):
+class Answer:
     """What became of an attempt.
 
     ``status`` is the final status; 408 where nothing or no final answer came in time, 503 where the node could not
     be reached, 487 where the caller gave up. ``silent`` tells that the node said nothing at all.
     """
 
-    status: int
-    node: str
-    silent: bool = False
-    cancelled: bool = False
+    __slots__ = ("cancelled", "node", "silent", "status")
+
+    def __init__(self, status: int, node: str, silent: bool = False, cancelled: bool = False) -> None:
+        self.status = status
+        self.node = node
+        self.silent = silent
+        self.cancelled = cancelled
 
     @property
     def ok(self) -> bool:

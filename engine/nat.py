@@ -30,6 +30,8 @@ _PRIVATE: Final = tuple(
         *("fc00::/7", "fe80::/10"),  # RFC 4193, RFC 4291
     )
 )
+# How the IPv4 ones of them begin: nearly all others are told from them by a look at that.
+_MAY_BE_PRIVATE: Final = frozenset(("10.", "172", "192", "100", "169"))
 _CONNECTION: Final = re.compile(rb"^c=IN IP[46] ([^\s/]+)", re.MULTILINE)
 
 
@@ -45,28 +47,32 @@ class NatSign(IntFlag):
     WEBSOCKET = 64
 
 
-TRANSLATED: Final = NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE
+TRANSLATED: Final = (NatSign.RECEIVED_ELSEWHERE | NatSign.SOURCE_PORT | NatSign.CONTACT_ELSEWHERE).value
 """The signs of which one is enough to take an agent for one behind a NAT."""
 
 _CONTACT_PRIVATE, _RECEIVED_ELSEWHERE, _VIA_PRIVATE, _SDP_PRIVATE, _SOURCE_PORT, _CONTACT_ELSEWHERE, _WEBSOCKET = (
     sign.value for sign in NatSign
 )
 
+# Signs are kept as a number: what an IntFlag does costs more than all the rest.
 _WORDS: Final = {
-    NatSign.CONTACT_PRIVATE: "Contact is a private address",
-    NatSign.RECEIVED_ELSEWHERE: "came from another address than its Via says",
-    NatSign.VIA_PRIVATE: "Via is a private address",
-    NatSign.SDP_PRIVATE: "SDP names a private address",
-    NatSign.SOURCE_PORT: "came from another port than its Via says",
-    NatSign.CONTACT_ELSEWHERE: "Contact is not where it came from",
-    NatSign.WEBSOCKET: "came over WebSocket",
+    _CONTACT_PRIVATE: "Contact is a private address",
+    _RECEIVED_ELSEWHERE: "came from another address than its Via says",
+    _VIA_PRIVATE: "Via is a private address",
+    _SDP_PRIVATE: "SDP names a private address",
+    _SOURCE_PORT: "came from another port than its Via says",
+    _CONTACT_ELSEWHERE: "Contact is not where it came from",
+    _WEBSOCKET: "came over WebSocket",
 }
 
 
-def nat_signs(request: Request, flow: Flow, transport: Transport) -> NatSign:
-    """The signs in a request that came on ``flow``, over ``transport``. A part that can't be read gives none."""
+def nat_signs(request: Request, flow: Flow, transport: Transport) -> int:
+    """The signs (``NatSign``) in a request that came on ``flow``, over ``transport``.
+
+    A part that can't be read gives none.
+    """
     host, port = flow.peer
-    signs = 0  # as a number: combining flags costs more than all the rest
+    signs = 0
     try:
         via = request.via
         sent_by = via.host.decode("ascii").strip("[]").lower()
@@ -85,22 +91,27 @@ def nat_signs(request: Request, flow: Flow, transport: Transport) -> NatSign:
         elsewhere = transport == "udp" and (contact.port or DEFAULT_PORTS["udp"]) != port
         if elsewhere or contact.host_text != host:
             signs |= _CONTACT_ELSEWHERE
-    for connection in _CONNECTION.findall(request.body):
-        if is_private(connection.decode("ascii", "replace")):
-            signs |= _SDP_PRIVATE
+    if request.body:
+        for connection in _CONNECTION.findall(request.body):
+            if is_private(connection.decode("ascii", "replace")):
+                signs |= _SDP_PRIVATE
     if transport in ("ws", "wss"):
         signs |= _WEBSOCKET
-    return NatSign(signs)
+    return signs
 
 
-def words(signs: NatSign) -> tuple[str, ...]:
+def words(signs: int) -> tuple[str, ...]:
     """The signs as reasons, in words."""
-    return tuple(text for sign, text in _WORDS.items() if sign in signs)
+    return tuple(text for sign, text in _WORDS.items() if sign & signs)
+
+
+def is_private(host: str) -> bool:
+    """Whether this is an address that means something else in each network; a name is none."""
+    return (host[:3] in _MAY_BE_PRIVATE or ":" in host) and _is_private(host)
 
 
 @lru_cache(maxsize=8192)
-def is_private(host: str) -> bool:
-    """Whether this is an address that means something else in each network; a name is none."""
+def _is_private(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:

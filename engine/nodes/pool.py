@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 from engine.boundary import Effect, Flow, NodeOrder
 from engine.config import NodeConfig, PassiveConfig, ProbeConfig
@@ -14,12 +14,15 @@ from engine.nodes.selection import ALGORITHMS, Wish
 from engine.notes import NodePaused, NodeStateChanged
 
 
-class Choice(NamedTuple):
+class Choice:
     """The node chosen, or None; why; and why each other candidate was passed over."""
 
-    node: Node | None
-    why: str
-    passed_over: tuple[tuple[str, str], ...]
+    __slots__ = ("node", "passed_over", "why")
+
+    def __init__(self, node: Node | None, why: str, passed_over: tuple[tuple[str, str], ...]) -> None:
+        self.node = node
+        self.why = why
+        self.passed_over = passed_over
 
 
 # Without probes nothing would bring a node back, so it never gets so far.

@@ -9,17 +9,20 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 from engine.nodes.node import Node
 
 
-class Wish(NamedTuple):
+class Wish:
     """What a choice is made for: ``resource`` by load-balancing algorithms, ``key`` by hashing ones."""
 
-    resource: str
-    key: bytes
-    rng: random.Random
+    __slots__ = ("key", "resource", "rng")
+
+    def __init__(self, resource: str, key: bytes, rng: random.Random) -> None:
+        self.resource = resource
+        self.key = key
+        self.rng = rng
 
 
 Algorithm = Callable[[Sequence[Node], Wish], tuple[Node, str]]

@@ -493,8 +493,7 @@ class ResponseContext(Timed):
         self._open.clear()  # they know this context; so that it need not know them any longer
         if not self._running:
             self._close()
-        self._call = None
-        self._waiting = None
-        self._best = None
+        self._call = self._waiting = self._best = self.registration = None
         request.shed()
+        self.transaction.release(self)
         self.core.timers.arm(self, float("inf"))

@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 from engine.boundary import NEVER, BindingRecord, Flow
 from engine.here import port_of
-from engine.nat import TRANSLATED, NatSign
+from engine.nat import TRANSLATED
 from engine.registrar.tokens import DIGEST_BYTES
 from engine.sip.errors import SipError
 from engine.sip.headers import NameAddr, parse_name_addr
@@ -61,7 +61,7 @@ class Binding(Rider):
         self.expires_at = 0.0
         self.granted_until = 0.0
         self.node = ""
-        self.signs = NatSign(0)  # of a NAT in front of the agent
+        self.signs = 0  # of a NAT in front of the agent
         self.stale = False
 
     @property
@@ -82,7 +82,7 @@ class Binding(Rider):
     @property
     def natted(self) -> bool:
         """Whether the agent is reached elsewhere than it says."""
-        return bool(self.signs & TRANSLATED)
+        return self.signs & TRANSLATED != 0
 
     def record(self, edge: str, wall_offset_s: float) -> BindingRecord:
         """What the next life of ``edge`` is to know of it."""
@@ -101,7 +101,7 @@ class Binding(Rider):
             self.expires_at + wall_offset_s,
             self.granted_until + wall_offset_s,
             self.node,
-            self.signs.value,
+            self.signs,
             self.stale,
         )
 
@@ -110,7 +110,7 @@ class Binding(Rider):
         self.call, self.cseq = record.call, record.cseq
         self.granted_until = record.granted_until - wall_offset_s
         self.node = record.node
-        self.signs = NatSign(record.signs)
+        self.signs = record.signs
         self.stale = record.stale
 
     def look(self, now: float) -> float:

@@ -141,7 +141,8 @@ class Registrar:
             if self.tells_details:
                 self._out.append(RefreshAnswered(registration.aor.decode("utf-8", "replace"), len(known)))
             return respond(request, 200, b"", tag, *self.answer_lines(registration, now))
-        self._check_room(registration)
+        if len(known) < len(bindings):
+            self._check_room(registration)
         home = self.homes.of(registration.call) or self._home(registration)
         signs = nat_signs(request, flow, self.here.interfaces[flow.interface].transport)
         return Relay(self, registration, flow, home, signs)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.boundary import Flow
-from engine.nat import NatSign
 from engine.registrar.request import Asked, Registration
 from engine.registrar.tokens import FlowToken, is_token
 from engine.sip.errors import SipError
@@ -24,14 +23,15 @@ class Relay:
     ``home`` is the node that holds the registration, or has asked for credentials; "" where there is none.
     """
 
-    __slots__ = ("_flow", "_registrar", "_signs", "home", "registration")
+    __slots__ = ("_flow", "_registrar", "_shown", "_signs", "home", "registration")
 
     def __init__(
-        self, registrar: Registrar, registration: Registration, flow: Flow, home: str, signs: NatSign
+        self, registrar: Registrar, registration: Registration, flow: Flow, home: str, signs: int
     ) -> None:
         self._registrar = registrar
         self._flow = flow
         self._signs = signs
+        self._shown: dict[bytes, bytes] = {}  # keys of contacts by the URIs that nodes were shown of them
         self.registration = registration
         self.home = home
 
@@ -50,8 +50,9 @@ class Relay:
         request.remove("expires")
         wanted = [facing.node_expires_s(asked.expires_s) for asked in contacts]
         for asked, expires_s in zip(contacts, wanted, strict=True):
-            value = facing.value(asked, facing.uri(asked, flow, interface), expires_s)
-            request.append("contact", b"Contact: " + value)
+            uri = facing.uri(asked, flow, interface)
+            self._shown[uri] = asked.key
+            request.append("contact", b"Contact: " + facing.value(asked, uri, expires_s))
         if len(set(wanted)) == 1:  # some look at the header first
             request.append("expires", b"Expires: %d" % wanted[0])
 
@@ -109,7 +110,9 @@ class Relay:
         """The expiry of each contact of ours by its key, and what the agent is told of all others."""
         listed: dict[bytes, int | None] = {}
         others: list[bytes] = []
-        shown = {} if self._registrar.facing.config.mode == "contact" else self._shown()
+        shown = self._shown
+        if self._registrar.facing.config.mode != "contact":
+            self._show_others()
         ours = {asked.key for asked in self.registration.contacts}
         for value in response.values("contact"):
             try:
@@ -138,17 +141,12 @@ class Relay:
         except SipError:
             return None
 
-    def _shown(self) -> dict[bytes, bytes]:
-        """The keys of the user's contacts, by what the nodes see of them."""
+    def _show_others(self) -> None:
+        """Add what the nodes see of the user's other contacts."""
         facing = self._registrar.facing
-        shown = {
-            facing.shown(binding.contact, binding.flow): binding.key
-            for binding in self._registrar.bindings.of(self.registration.aor)
-            if binding.flow is not None
-        }
-        for asked in self.registration.contacts:
-            shown[facing.shown(asked.address.uri, self._flow)] = asked.key
-        return shown
+        for binding in self._registrar.bindings.of(self.registration.aor):
+            if binding.flow is not None:
+                self._shown.setdefault(facing.shown(binding.contact, binding.flow), binding.key)
 
     # --- what the agent is told
 

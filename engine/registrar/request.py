@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from engine.config import RegistrarConfig
 from engine.registrar.binding import aor_of, key_of
@@ -18,28 +18,43 @@ _NOT_KEPT: Final = (b"expires", b"pub-gruu", b"temp-gruu")
 _MOST_CONTACT_BYTES: Final = 1024  # it is kept, and FreeSWITCH cuts longer ones
 
 
-class Asked(NamedTuple):
+class Asked:
     """One contact that an agent wants to be reached at; ``expires_s`` 0: no longer.
 
     ``value`` is the Contact as the agent wrote it, without ``expires``.
     """
 
-    value: bytes
-    address: NameAddr
-    key: bytes
-    expires_s: int
+    __slots__ = ("address", "expires_s", "key", "value")
+
+    def __init__(self, value: bytes, address: NameAddr, key: bytes, expires_s: int) -> None:
+        self.value = value
+        self.address = address
+        self.key = key
+        self.expires_s = expires_s
 
 
-class Registration(NamedTuple):
+class Registration:
     """One REGISTER. ``everything`` stands for ``Contact: *``; without any contact it is a question."""
 
-    aor: bytes
-    contacts: tuple[Asked, ...]
-    everything: bool
-    call: bytes
-    cseq: int
-    outbound: bool  # RFC 5626
-    gruu: bool  # RFC 5627
+    __slots__ = ("aor", "call", "contacts", "cseq", "everything", "gruu", "outbound")
+
+    def __init__(
+        self,
+        aor: bytes,
+        contacts: list[Asked],
+        everything: bool,
+        call: bytes,
+        cseq: int,
+        outbound: bool,
+        gruu: bool,
+    ) -> None:
+        self.aor = aor
+        self.contacts = contacts
+        self.everything = everything
+        self.call = call
+        self.cseq = cseq
+        self.outbound = outbound  # RFC 5626
+        self.gruu = gruu  # RFC 5627
 
 
 def read(request: Request, config: RegistrarConfig, longest_s: int) -> Registration:
@@ -61,8 +76,8 @@ def read(request: Request, config: RegistrarConfig, longest_s: int) -> Registrat
         raise SipError(f"more than {config.contacts_per_aor} contacts", 403)
     addresses = [] if everything else [_address(value) for value in values]
     outbound = _outbound(request, addresses, config)
-    contacts = tuple(_asked(request, aor, address, outbound, config, longest_s) for address in addresses)
-    if len({asked.key for asked in contacts}) < len(contacts):
+    contacts = [_asked(request, aor, address, outbound, config, longest_s) for address in addresses]
+    if len(contacts) > 1 and len({asked.key for asked in contacts}) < len(contacts):
         raise SipError("one contact, or one instance, twice")
     gruu = config.gruu and b"gruu" in _options(request, "supported")
     return Registration(aor, contacts, everything, digest_of(request.call_id), request.cseq.number, outbound, gruu)

@@ -12,7 +12,7 @@ from typing import Final
 
 from engine.sip.errors import SipError
 from engine.sip.grammar import TOKEN, split_commas
-from engine.sip.headers import parse_name_addr, parse_number
+from engine.sip.headers import is_bracketed, parse_name_addr, parse_number
 from engine.sip.layout import USUAL_NAMES
 from engine.sip.message import KNOWN_METHODS, Message, Request, Response
 from engine.sip.uri import parse_uri
@@ -23,7 +23,6 @@ _SINGLE: Final = ("from", "to", "call-id", "cseq", "max-forwards", "expires", "c
 _NAME: Final = re.compile(TOKEN.decode())
 # callid = word [ "@" word ]; any printable octets are let through, for it is only compared
 _NOT_PRINTABLE: Final = bytes([*range(0x21), 0x7F])
-_PLAIN_ADDR: Final = re.compile(rb"<[^<>\"\x00-\x20\x7f]++>")
 _CONTACT_METHODS: Final = frozenset((b"INVITE", b"REGISTER"))
 
 
@@ -44,7 +43,7 @@ def validate_request(request: Request) -> None:
     if request.has("route"):
         for value in request.all("route"):
             for route in split_commas(value) if _COMMA in value else (value,):
-                if _PLAIN_ADDR.fullmatch(route) is None:
+                if not is_bracketed(route):
                     parse_name_addr(route, "Route")
     if method in _CONTACT_METHODS:
         _check_contacts(request)
@@ -93,7 +92,7 @@ def _check_contacts(request: Request) -> None:
     if request.has("expires"):
         parse_number(request.get("expires") or b"", "Expires", 2**32 - 1)
     for contact in request.values("contact"):
-        if _PLAIN_ADDR.fullmatch(contact) is not None:
+        if is_bracketed(contact):
             continue
         if contact == b"*" and request.method == b"REGISTER":
             continue

@@ -217,7 +217,9 @@ class ClientTransaction(_Transaction):
         self.step(event, now, response)
         if status >= 200:
             self._message = b""
-            if status < 300 or self._table is tables.NON_INVITE_CLIENT:
+            if self._table is tables.NON_INVITE_CLIENT:
+                self._let_go()  # what may still come are repetitions
+            elif status < 300:
                 self.request = None
 
     def unreachable(self, reason: str, now: float) -> None:
@@ -263,6 +265,9 @@ class ClientTransaction(_Transaction):
         self.request = None
 
 
+_DONE: Final = Request(b"", b"", [], [])  # stands for a request that nobody will read again
+
+
 class ServerTransaction(_Transaction):
     """A request that this element received (§17.2). ``user`` is for whoever answers it, to find itself again."""
 
@@ -299,6 +304,12 @@ class ServerTransaction(_Transaction):
         else:
             event = tables.SUCCESS if status < 300 else tables.FAILURE
         self.step(event, now, response)
+
+    def release(self, user: object) -> None:
+        """This user is done with it. An INVITE's may still hear of it: of a CANCEL, of another 2xx."""
+        if self.user is user and self._table is tables.NON_INVITE_SERVER:
+            self.user = None
+            self.request = _DONE
 
     def abandon(self) -> None:
         """End without a final response, where none would be welcome any more (RFC 4320 §4.2)."""

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from engine.sip.errors import SipError
-from engine.sip.headers import parse_cseq, parse_name_addr, parse_number, parse_via
+from engine.sip.headers import (
+    _read_name_addr,
+    _read_plain,
+    is_bracketed,
+    parse_cseq,
+    parse_name_addr,
+    parse_number,
+    parse_via,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +42,20 @@ from engine.sip.headers import parse_cseq, parse_name_addr, parse_number, parse_
 def test_the_parts_of_a_via(value: bytes, parts: tuple[object, ...]) -> None:
     via = parse_via(value)
     assert (via.transport, via.host, via.port, via.params) == parts
+
+
+@given(st.from_regex(rb"[\"a \\\\,]{0,4}<[sip:a@h \"]{1,6}>[;=tag\"\\[ ,]{0,8}", fullmatch=True))
+def test_the_short_way_reads_an_address_as_the_grammar_does(value: bytes) -> None:
+    plain = _read_plain(value)
+    if plain is not None:
+        slow = _read_name_addr(value, "To")
+        assert (plain.display, plain.uri, plain.params) == (slow.display, slow.uri, slow.params)
+
+
+@given(st.from_regex(rb"[\"a]{0,2}<[a@h \"<>]{0,6}>[;=t]{0,2}", fullmatch=True))
+def test_an_address_is_bracketed_where_nothing_stands_around_it(value: bytes) -> None:
+    alone = re.fullmatch(rb"<[^<>\"\x00-\x20\x7f]+>", value) is not None
+    assert is_bracketed(value) == alone
 
 
 @pytest.mark.parametrize(
