@@ -55,7 +55,12 @@ def start_siptwin(folder: Path, setting: Setting) -> Program:
                 "interfaces": {"both": interface},
                 "policy": setting.policy,
                 "probe": {"interval_s": 5, "leave_after": 2, "return_after": 1},
-                "registrar": {"throttle": setting.registrations == "answered", "agent_max_expires_s": 600},
+                # Throttled are refreshes that the node's grant outlives.
+                "registrar": {
+                    "throttle": setting.registrations == "answered",
+                    "agent_max_expires_s": 600,
+                    "node_min_expires_s": 3600,
+                },
             }
         },
         "nodes": {

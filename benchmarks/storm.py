@@ -23,15 +23,17 @@ from benchmarks.report import UNSEEN_WIDTH, say
 
 LOAD = Path(__file__).with_name("storm_load.py")
 WEB = Place(PROXY.host, 8080)
+PACED = 200  # REGISTERs of UDP agents that wait for their answers: more would be lost in the sockets of the load
 SETTLE_S = 35.0  # by then the transactions of the registrations are over (64*T1)
 
 
 class Load:
     """The agents and their node, in a process of their own."""
 
-    def __init__(self, transport: str, agents: int) -> None:
+    def __init__(self, transport: str, agents: int, at_once: int) -> None:
         edge = WEB if transport == "ws" else PROXY
-        command = [*pin(LOAD_CORE), sys.executable, str(LOAD), transport, str(agents), str(edge), str(NODES[0])]
+        numbers = [str(agents), str(at_once)]
+        command = [*pin(LOAD_CORE), sys.executable, str(LOAD), transport, *numbers, str(edge), str(NODES[0])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Load:
@@ -77,13 +79,13 @@ def start_edge(folder: Path, python: str, agents: int) -> Program:
     return Program(command, core=PROXY_CORE, log=folder / "siptwin.log", env={"XDG_RUNTIME_DIR": str(folder)})
 
 
-def measure(python: str, transport: str, agents: int) -> dict[str, Any]:
+def measure(python: str, transport: str, agents: int, at_once: int) -> dict[str, Any]:
     """One run in a fresh edge."""
     check_free(PROXY, NODES[0])
     with (
         tempfile.TemporaryDirectory(prefix="siptwin-benchmark-") as name,
         start_edge(Path(name), python, agents) as edge,
-        Load(transport, agents) as load,
+        Load(transport, agents, at_once) as load,
     ):
         wait_until_it_answers(edge, PROXY)
         load.phase("connect")
@@ -103,6 +105,7 @@ def measure(python: str, transport: str, agents: int) -> dict[str, Any]:
         "first_per_s": first["registered"] / first["elapsed_s"],
         "storm_per_s": storm["registered"] / storm["elapsed_s"],
         "storm_cpu_s_per_1000": storm_cpu_s / agents * 1000,
+        "storm_late": storm["late"],
         "storm_lost": agents - storm["registered"],
         "reached": reached["answered"],
     }
@@ -114,6 +117,7 @@ def main() -> None:
     )
     made.add_argument("--web", type=int, default=10_000, help="agents on WebSockets; 0: leave it out")
     made.add_argument("--udp", type=int, default=50_000, help="agents on UDP; 0: leave it out")
+    made.add_argument("--at-once", type=int, help="how many come back at a time; default: all, on UDP 200")
     made.add_argument(
         "--python", type=interpreter, default=sys.executable, help="the interpreter where siptwin is installed"
     )
@@ -124,13 +128,14 @@ def main() -> None:
     for transport, agents in (("ws", options.web), ("udp", options.udp)):
         if agents:
             say(f"{agents:,} agents over {transport}")
-            rows.append(measure(options.python, transport, agents))
+            at_once = options.at_once or (agents if transport == "ws" else PACED)
+            rows.append(measure(options.python, transport, agents, at_once))
     if options.json:
         print(json.dumps({"title": "Storm", "rows": rows}, indent=2))
         return
     table = Table(title="All agents of one edge come back at once", caption=describe_siptwin(options.python))
     columns = ("transport", "agents", "bytes a registration", "first, per s", "storm, per s", "CPU s per 1,000")
-    for column in (*columns, "not bound", "reached by the node"):
+    for column in (*columns, "late", "not bound", "reached by the node"):
         table.add_column(column, justify="right")
     for row in rows:
         table.add_row(
@@ -140,6 +145,7 @@ def main() -> None:
             f"{row['first_per_s']:,.0f}",
             f"{row['storm_per_s']:,.0f}",
             f"{row['storm_cpu_s_per_1000']:.2f}",
+            str(row["storm_late"]),
             str(row["storm_lost"]),
             f"{row['reached']:,}",
         )

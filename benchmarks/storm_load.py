@@ -1,8 +1,10 @@
-"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS EDGE_HOST:PORT NODE_HOST:PORT``.
+"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS AT_ONCE EDGE_HOST:PORT NODE_HOST:PORT``.
 
 Reads a phase a line from standard input, answers with a line of JSON when it is done. Phases: ``connect``
 (WebSockets without a word), ``register`` (everybody, once), ``storm`` (all connections are cut, everybody comes
-back at once), ``reach`` (the node asks each contact that it was given; who answers?).
+back, AT_ONCE at a time), ``reach`` (the node asks each contact that it was given; who answers?).
+
+An agent whose connection comes to nothing is told as late, and tries again as JsSIP does.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ GET = (
 )
 PING = 9
 PONG = b"\x8a\x80" + bytes(4)  # empty, and masked by zeros
-AT_ONCE = 200  # REGISTERs, or hand-shakes, that wait for their answers
+PACED = 200  # REGISTERs, or hand-shakes, that wait for their answers before the storm
+RETRY_S = 2.0  # JsSIP's first
 PHASE_ENDS_S = 120.0
 SOCKET_BUFFER_BYTES = 16 * 1024 * 1024
 USERS_PER_SOCKET = 50  # of UDP agents
@@ -83,12 +86,14 @@ class Node(asyncio.DatagramProtocol):
 class Agents:
     """What all agents share: numbers, the edge, and how many wait."""
 
-    def __init__(self, transport: str, agents: int, edge: tuple[str, int]) -> None:
+    def __init__(self, transport: str, agents: int, at_once: int, edge: tuple[str, int]) -> None:
         self.transport = transport
+        self.at_once = at_once
+        self.late = 0  # tries that came to nothing
         self.users = [b"a%d" % number for number in range(agents)]
         self.edge = edge
         self.registered = 0
-        self.places = asyncio.Semaphore(AT_ONCE)
+        self.places = asyncio.Semaphore(PACED)
         self.sequence = count(1)
 
     def register(self, user: bytes, contact: bytes) -> bytes:
@@ -209,9 +214,14 @@ class Load:
 
     async def _open(self, user: bytes) -> WebAgent:
         loop = asyncio.get_running_loop()
-        _, agent = await loop.create_connection(lambda: WebAgent(self._agents, user), *self._agents.edge)
-        await agent.open
-        return agent
+        while True:
+            try:
+                _, agent = await loop.create_connection(lambda: WebAgent(self._agents, user), *self._agents.edge)
+                await agent.open
+                return agent
+            except OSError:
+                self._agents.late += 1
+                await asyncio.sleep(RETRY_S)
 
     async def register(self) -> dict[str, Any]:
         return await self._all(self._register_one)
@@ -225,6 +235,7 @@ class Load:
     async def storm(self) -> dict[str, Any]:
         for agent in self._web:
             agent.cut()
+        self._agents.places = asyncio.Semaphore(self._agents.at_once)
         return await self._all(self._come_back)
 
     async def _come_back(self, index: int) -> None:
@@ -234,7 +245,7 @@ class Load:
 
     async def _all(self, what: Callable[[int], Any]) -> dict[str, Any]:
         agents = self._agents
-        agents.registered = 0
+        agents.registered = agents.late = 0
         began = time.monotonic()
         tasks = []
         for index in range(len(agents.users)):
@@ -244,7 +255,8 @@ class Load:
             await asyncio.gather(*tasks)
         while agents.registered < len(agents.users) and time.monotonic() < began + PHASE_ENDS_S:
             await asyncio.sleep(0.01)
-        return {"registered": agents.registered, "elapsed_s": time.monotonic() - began}
+        elapsed_s = time.monotonic() - began
+        return {"registered": agents.registered, "elapsed_s": elapsed_s, "late": agents.late}
 
     async def reach(self) -> dict[str, Any]:
         node = self._node
@@ -264,12 +276,13 @@ class Load:
 
 
 async def main() -> None:
-    transport, agents, edge, node_place = sys.argv[1:]
+    transport, agents, at_once, edge, node_place = sys.argv[1:]
     host, _, port = node_place.partition(":")
     loop = asyncio.get_running_loop()
     _, node = await loop.create_datagram_endpoint(Node, local_addr=(host, int(port)))
     edge_host, _, edge_port = edge.partition(":")
-    load = Load(Agents(transport, int(agents), (edge_host, int(edge_port))), node, node_place.encode())
+    place = (edge_host, int(edge_port))
+    load = Load(Agents(transport, int(agents), int(at_once), place), node, node_place.encode())
     while line := await asyncio.to_thread(sys.stdin.readline):
         told = await getattr(load, line.strip())()
         print(json.dumps(told), flush=True)

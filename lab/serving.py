@@ -22,6 +22,7 @@ from engine.live.records import CsvSink, Sink, SqlSink
 from engine.live.relay.certificate import Certificate, new_certificate
 from engine.live.relay.hosting import PlaneMaker, plane_for, shown
 from engine.live.serve import serve
+from engine.live.settings import LiveSettings
 from engine.live.source import Change
 from engine.live.store import Store
 from engine.live.store.schema import check
@@ -122,6 +123,13 @@ class Serving:
         if config.relay is None or self._certificate is None:
             return config
         return replace(config, relay=shown(config.relay, self._certificate))
+
+    @property
+    def live_settings(self) -> LiveSettings:
+        """The host's bounds; of connections it takes as many as the edge."""
+        if self._config is None:
+            return LiveSettings()
+        return LiveSettings(connections=self._config.limits.stream_connections)
 
     # --- engine.live.source.Source
 
@@ -234,6 +242,7 @@ async def serve_edge(
         lambda: built,
         serving,
         on_note=on_note,
+        settings=serving.live_settings,
         control_path=control_path,
         grace_s=grace_s,
         store=serving.store,

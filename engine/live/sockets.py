@@ -20,6 +20,8 @@ IPV6_RECVERR = 25
 _IP_MTU_DISCOVER = 10
 _IP_PMTUDISC_DONT = 0
 
+_BACKLOG = 4096  # agents that come back all at once; the kernel bounds it by net.core.somaxconn
+
 _FORCE = {socket.SO_RCVBUF: _SO_RCVBUFFORCE, socket.SO_SNDBUF: _SO_SNDBUFFORCE}
 
 
@@ -52,7 +54,7 @@ def bind_tcp(interface: Interface, host: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # TIME_WAIT must not hinder a restart
     _bound(sock, interface, host)
     try:
-        sock.listen(1024)
+        sock.listen(_BACKLOG)
     except OSError as error:  # two sockets may bind one port with SO_REUSEADDR: then the second one's listen fails
         sock.close()
         raise bind_error(interface, error) from None

@@ -49,7 +49,8 @@ class TcpPort:
         self._by_peer: dict[Address, Connection] = {}
         self._accepted = 0
         self._openings: dict[Address, Opening] = {}
-        self._welcomes: dict[asyncio.Task[None], None] = {}  # half-open connections, the oldest first
+        self._welcomes: dict[asyncio.Task[None], float] = {}  # half-open connections and since when; oldest first
+        self._next_accept: asyncio.TimerHandle | None = None  # while the kernel keeps whoever comes
         self._all_lost = asyncio.Event()
         self._reading = False
         self._refused: dict[str, int] = {}
@@ -64,30 +65,46 @@ class TcpPort:
     def _on_acceptable(self) -> None:
         assert self._sock is not None
         for _ in range(_ACCEPTS_PER_WAKE_UP):
+            if len(self._welcomes) >= self._settings.half_open and not self._make_room():
+                return
             try:
                 sock, _address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:  # no file descriptor or memory left: the rest waits in the kernel
                 self._refuse(reason_of(error))
-                self._loop.remove_reader(self._sock.fileno())
-                self._loop.call_later(_ACCEPT_PAUSE_S, self._listen)
+                self._pause_accepting(_ACCEPT_PAUSE_S)
                 return
             if self._accepted >= self._settings.connections:
                 sock.close()
                 self._refuse(f"more than {self._settings.connections} connections")
                 continue
-            if len(self._welcomes) >= self._settings.half_open:
-                # Who means it shakes hands in some round trips; who only holds on is the oldest before long.
-                oldest = next(iter(self._welcomes))
-                del self._welcomes[oldest]
-                oldest.cancel()
-                self._refuse(f"more than {self._settings.half_open} hand-shakes at once")
             self._accepted += 1
             sock.setblocking(False)
             task = self._loop.create_task(self._welcome(sock))
-            self._welcomes[task] = None
+            self._welcomes[task] = self._loop.time()
             task.add_done_callback(self._welcomed)
+
+    def _make_room(self) -> bool:
+        """Give up the oldest hand-shake for another one; False where it is too young for that.
+
+        Who means it shakes hands in some round trips, who only holds on is the oldest before long. Of thousands
+        that come back at once all mean it: the kernel keeps the rest until some are done.
+        """
+        oldest, since = next(iter(self._welcomes.items()))
+        left_s = since + self._settings.half_open_s - self._loop.time()
+        if left_s > 0:
+            self._pause_accepting(left_s)
+            return False
+        del self._welcomes[oldest]
+        oldest.cancel()
+        self._refuse(f"more than {self._settings.half_open} hand-shakes at once")
+        return True
+
+    def _pause_accepting(self, seconds: float) -> None:
+        assert self._sock is not None
+        self._loop.remove_reader(self._sock.fileno())
+        self._next_accept = self._loop.call_later(seconds, self._listen)
 
     async def _welcome(self, sock: socket.socket) -> None:
         connection = self._connection(None)
@@ -116,8 +133,13 @@ class TcpPort:
 
     def _welcomed(self, task: asyncio.Task[None]) -> None:
         self._welcomes.pop(task, None)
+        if self._next_accept and len(self._welcomes) <= self._settings.half_open // 2:
+            self._listen()
 
     def _listen(self) -> None:
+        if self._next_accept:
+            self._next_accept.cancel()
+            self._next_accept = None
         if self._reading and self._sock:
             self._loop.add_reader(self._sock.fileno(), self._on_acceptable)
 

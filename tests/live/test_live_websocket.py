@@ -156,7 +156,7 @@ def test_who_holds_on_without_a_hand_shake_is_dropped(fast: bool) -> None:
 
 def test_a_flood_of_half_open_connections_keeps_nobody_out(fast: bool) -> None:
     async def scenario() -> None:
-        world = await ws_world(settings=LiveSettings(half_open=8, connections=50))
+        world = await ws_world(settings=LiveSettings(half_open=8, half_open_s=0.01, connections=50))
         async with agent(world) as early:
             flood = [await raw(world) for _ in range(100)]
             await still_serves(world)
@@ -167,6 +167,23 @@ def test_a_flood_of_half_open_connections_keeps_nobody_out(fast: bool) -> None:
             peer.sock.close()
         await until(lambda: world.of(ConnectionsRefused))
         assert world.of(ConnectionsRefused)[0].why == "more than 8 hand-shakes at once"
+        await world.host.stop()
+
+    in_loop(scenario, fast=fast)
+
+
+def test_of_a_crowd_that_comes_back_at_once_nobody_is_turned_away(fast: bool) -> None:
+    """More than may shake hands at once: the rest waits in the kernel until some are done."""
+
+    async def scenario() -> None:
+        world = await ws_world(settings=LiveSettings(half_open=4, half_open_s=60.0))
+        crowd = [await raw(world) for _ in range(40)]
+        await some_turns()
+        await asyncio.gather(*(peer.shake() for peer in crowd))
+        await until(lambda: len(world.machine.of(StreamOpened)) == 40)
+        assert not world.of(ConnectionsRefused)
+        for peer in crowd:
+            peer.sock.close()
         await world.host.stop()
 
     in_loop(scenario, fast=fast)
