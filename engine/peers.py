@@ -155,7 +155,7 @@ class Peers:
             return False
         if theirs.interface_of(uri) is None:
             return False
-        return self._tokens.made_for(request.call_id, [uri.params.get(MARK) or b""], [uri.user or b""])
+        return self._tokens.made_for(request.call_id, (uri.params.get(MARK) or b"",), (uri.user or b"",))
 
     # --- agents that have moved
 

@@ -17,6 +17,8 @@ PONG: Final = WSMsgType.PONG.value
 
 _FINAL: Final = 0x80
 _MASKED: Final = 0x80
+_MASK_BYTES: Final = 4
+_LONGEST_HEAD: Final = 10  # without the mask
 
 
 class Receiver(Protocol):
@@ -59,6 +61,44 @@ class _Inbox(WebSocketDataQueue):
 def frame_reader(receiver: Receiver, message_bytes_max: int, loop: asyncio.AbstractEventLoop) -> WebSocketReader:
     """Joins fragments and unmasks; its ``feed_data`` calls the receiver. Each holds the other: drop it in time."""
     return WebSocketReader(_Inbox(receiver, loop), message_bytes_max + 1, False, False)
+
+
+class Masking:
+    """Looks whether each frame is masked, as a client's must be, or none is, as a server's (RFC 6455 §5.1).
+
+    aiohttp's reader takes either. What a page could have sent unmasked, an old proxy on the way might take for
+    requests (§10.3).
+    """
+
+    __slots__ = ("_head", "_left", "_masked")
+
+    def __init__(self, masked: bool) -> None:
+        self._masked = masked
+        self._head = b""  # of a frame whose length has not come whole
+        self._left = 0  # octets of the frame that is being received
+
+    def keeps(self, data: bytes) -> bool:
+        """Whether all frames that begin in this piece of the stream keep to the rule."""
+        at, size = 0, len(data)
+        while self._left < size - at:
+            at += self._left
+            self._left = 0
+            before = len(self._head)
+            head = self._head + data[at : at + _LONGEST_HEAD - before]
+            if len(head) > 1 and (head[1] >= _MASKED) != self._masked:
+                return False
+            length = head[1] % _MASKED if len(head) > 1 else 0
+            needed = 2 + {126: 2, 127: 8}.get(length, 0)
+            if len(head) < needed:
+                self._head = head
+                return True
+            if needed > 2:
+                length = int.from_bytes(head[2:needed], "big")
+            self._head = b""
+            self._left = length + (_MASK_BYTES if self._masked else 0)
+            at += needed - before
+        self._left -= size - at
+        return True
 
 
 def frame(kind: int, payload: bytes, mask: bytes = b"") -> bytes:

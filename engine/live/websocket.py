@@ -11,7 +11,7 @@ from aiohttp.http import WebSocketReader, WSCloseCode
 from engine.boundary import Input, Pong, StreamData
 from engine.live.connection import Connection, Opening, Owner
 from engine.live.errors import endpoint
-from engine.live.frames import BINARY, PING, PONG, TEXT, close_frame, frame, frame_reader
+from engine.live.frames import BINARY, PING, PONG, TEXT, Masking, close_frame, frame, frame_reader
 from engine.live.handshake import ClientHandshake, Handshake, ServerHandshake
 from engine.live.port import Context
 
@@ -24,7 +24,7 @@ class WebSocketConnection(Connection):
     ``origins`` are the web pages whose scripts may connect; empty: all.
     """
 
-    __slots__ = ("_binary", "_farewell_said", "_handshake", "_inbox", "_reader")
+    __slots__ = ("_binary", "_farewell_said", "_handshake", "_inbox", "_masking", "_reader")
 
     def __init__(self, opening: Opening | None, context: Context, owner: Owner, origins: Collection[str]) -> None:
         super().__init__(opening, context, owner)
@@ -34,6 +34,7 @@ class WebSocketConnection(Connection):
         else:
             self._handshake = ServerHandshake(origins, context.loop)
         self._reader: WebSocketReader | None = None
+        self._masking = Masking(masked=opening is None)
         self._inbox: list[Input] = []
         self._binary = False
         self._farewell_said = False
@@ -48,6 +49,9 @@ class WebSocketConnection(Connection):
         if self._handshake:
             data = self._shake(self._handshake, data)
         if data and self._reader:  # without: broken; what comes until the peer has heard so is of no interest
+            if not self._masking.keeps(data):
+                self.broken(WSCloseCode.PROTOCOL_ERROR)
+                return
             self._reader.feed_data(data)
             if self._inbox:
                 self._hear(self._inbox)

@@ -27,8 +27,8 @@ class Routed:
         self.popped = 0
         self.interface = ""
         self.user: bytes | None = None
-        self.users: list[bytes] = []
-        self.marks: list[bytes] = []
+        self.users: tuple[bytes, ...] = ()
+        self.marks: tuple[bytes, ...] = ()
 
     def take(self, uri: SipUri, interface: str, mark: bytes | None) -> None:
         """One more, which lies behind those before."""
@@ -36,9 +36,9 @@ class Routed:
         self.interface = interface
         self.user = uri.user
         if uri.user is not None:
-            self.users.append(uri.user)
+            self.users += (uri.user,)
         if mark is not None:
-            self.marks.append(mark)
+            self.marks += (mark,)
 
 
 def take_routes(request: Request, here: Here) -> Routed:

@@ -82,7 +82,7 @@ class Tokens:
         marker.update(call_id)
         return urlsafe_b64encode(marker.digest())
 
-    def made_for(self, call_id: bytes, marks: list[bytes], users: list[bytes]) -> bool:
+    def made_for(self, call_id: bytes, marks: tuple[bytes, ...], users: tuple[bytes, ...]) -> bool:
         """Whether one of the marks, or of the tokens among the user parts, was made here for this call."""
         if marks:
             right = self.mark(call_id)

@@ -7,6 +7,8 @@ import os
 
 import pytest
 from aiohttp import WSMsgType
+from hypothesis import given
+from hypothesis import strategies as st
 from live_machines import (
     HOST,
     Sender,
@@ -32,6 +34,7 @@ from websocket_peers import (
 
 from engine.boundary import Close, Flow, Ping, Pong, Send, StreamClosed, StreamData, StreamOpened, Unreachable
 from engine.live import LiveSettings
+from engine.live.frames import Masking
 
 # --- frames -------------------------------------------------------------------------------------------------
 
@@ -122,6 +125,9 @@ BROKEN = [
     ("text between fragments", frame(TEXT, b"x", final=False) + frame(TEXT, b"y"), PROTOCOL_ERROR),
     ("a farewell that is none", frame(CLOSE, b"x"), PROTOCOL_ERROR),
     ("a farewell with a forbidden code", frame(CLOSE, (1005).to_bytes(2, "big")), PROTOCOL_ERROR),
+    ("a frame without a mask", bytes((0x81, 5)) + b"hello", PROTOCOL_ERROR),
+    ("a long one", bytes((0x81, 126, 1, 0)) + b"x" * 256, PROTOCOL_ERROR),
+    ("an empty one", bytes((0x89, 0)), PROTOCOL_ERROR),
     ("junk", b"\xf7" * 5_000, PROTOCOL_ERROR),
 ]
 
@@ -148,6 +154,28 @@ def test_who_breaks_the_rules_is_told_so_and_the_others_notice_nothing(data: byt
         await world.host.stop()
 
     in_loop(scenario, fast=fast)
+
+
+@given(st.lists(st.tuples(st.sampled_from((0, 1, 125, 126, 300, 70_000)), st.booleans()), max_size=5), st.data())
+def test_however_the_stream_is_cut_the_first_frame_without_a_mask_is_seen(
+    frames: list[tuple[int, bool]], data: st.DataObject
+) -> None:
+    stream, fault_at = b"", None
+    for size, masked in frames:
+        if not masked and fault_at is None:
+            fault_at = len(stream) + 2
+        octets = frame(TEXT, bytes(size))
+        if not masked:
+            octets = bytes((octets[0], octets[1] & 0x7F)) + octets[2 : len(octets) - size - 4] + bytes(size)
+        stream += octets
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=8)))
+    masking, at = Masking(masked=True), 0
+    for cut in [*cuts, len(stream)]:
+        kept = masking.keeps(stream[at:cut])
+        assert kept == (fault_at is None or cut < fault_at)
+        if not kept:
+            break
+        at = cut
 
 
 # --- pings and farewells ------------------------------------------------------------------------------------
