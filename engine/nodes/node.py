@@ -11,6 +11,7 @@ from engine.config import NodeConfig
 from engine.nodes import state
 from engine.timers import Timed
 
+_NO_BOUND: Final = float("inf")
 _LATENCY_WEIGHT: Final = 0.2  # of the newest measurement in the moving average: about the last ten answers count
 
 
@@ -108,12 +109,14 @@ class Node:
 
     def free(self, resource: str) -> float:
         """Channels left of a resource; infinite where the node names no bound for it, as for resource ""."""
+        if not resource:
+            return _NO_BOUND
         capacity = self.config.resources.get(resource)
         if capacity is not None:
             return capacity - self.in_use.get(resource, 0)
         if resource in self.config.told_resources:
             return self._free_sessions()
-        return 0.0 if self.config.lacks(resource) else float("inf")
+        return 0.0 if self.config.lacks(resource) else _NO_BOUND
 
     def free_share(self, resource: str) -> float:
         """Channels left as a share of all, 0 to 1."""

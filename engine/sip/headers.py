@@ -168,8 +168,8 @@ def _read_plain(value: bytes) -> NameAddr | None:
     uri = value[start + 1 : end]
     if not uri or len(uri.translate(None, _NOT_IN_ADDR)) != len(uri):
         return None
-    display = value[:start].strip(b" ")
-    if display.translate(None, _DISPLAY_OCTETS):
+    display = value[:start].strip(b" ") if start else b""
+    if display and display.translate(None, _DISPLAY_OCTETS):
         inner = display[1:-1]
         if len(display) < 2 or display[0] != _DQUOTE or display[-1] != _DQUOTE:
             return None

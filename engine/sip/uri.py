@@ -99,7 +99,7 @@ def _read_plain(text: bytes) -> SipUri | None:
     before, at, rest = text[4:].partition(b"@")
     if at:
         user = before
-        if not user or user.translate(None, _PLAIN_USER):
+        if not user or not (user.isalnum() or not user.translate(None, _PLAIN_USER)):
             return None
     else:
         rest = before
