@@ -30,9 +30,9 @@ SETTLE_S = 35.0  # by then the transactions of the registrations are over (64*T1
 class Load:
     """The agents and their node, in a process of their own."""
 
-    def __init__(self, transport: str, agents: int, at_once: int) -> None:
+    def __init__(self, transport: str, agents: int, at_once: int, pace: float) -> None:
         edge = WEB if transport == "ws" else PROXY
-        numbers = [str(agents), str(at_once)]
+        numbers = [str(agents), str(at_once), str(pace)]
         command = [*pin(LOAD_CORE), sys.executable, str(LOAD), transport, *numbers, str(edge), str(NODES[0])]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -79,13 +79,13 @@ def start_edge(folder: Path, python: str, agents: int) -> Program:
     return Program(command, core=PROXY_CORE, log=folder / "siptwin.log", env={"XDG_RUNTIME_DIR": str(folder)})
 
 
-def measure(python: str, transport: str, agents: int, at_once: int) -> dict[str, Any]:
+def measure(python: str, transport: str, agents: int, at_once: int, pace: float) -> dict[str, Any]:
     """One run in a fresh edge."""
     check_free(PROXY, NODES[0])
     with (
         tempfile.TemporaryDirectory(prefix="siptwin-benchmark-") as name,
         start_edge(Path(name), python, agents) as edge,
-        Load(transport, agents, at_once) as load,
+        Load(transport, agents, at_once, pace) as load,
     ):
         wait_until_it_answers(edge, PROXY)
         load.phase("connect")
@@ -119,6 +119,9 @@ def main() -> None:
     made.add_argument("--udp", type=int, default=50_000, help="agents on UDP; 0: leave it out")
     made.add_argument("--at-once", type=int, help="how many come back at a time; default: all, on UDP 200")
     made.add_argument(
+        "--pace", type=float, default=0.0, help="first registrations per second; 0: as fast as they are answered"
+    )
+    made.add_argument(
         "--python", type=interpreter, default=sys.executable, help="the interpreter where siptwin is installed"
     )
     made.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -129,7 +132,7 @@ def main() -> None:
         if agents:
             say(f"{agents:,} agents over {transport}")
             at_once = options.at_once or (agents if transport == "ws" else PACED)
-            rows.append(measure(options.python, transport, agents, at_once))
+            rows.append(measure(options.python, transport, agents, at_once, options.pace))
     if options.json:
         print(json.dumps({"title": "Storm", "rows": rows}, indent=2))
         return

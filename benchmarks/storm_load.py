@@ -1,8 +1,9 @@
-"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS AT_ONCE EDGE_HOST:PORT NODE_HOST:PORT``.
+"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS AT_ONCE PACE EDGE_HOST:PORT NODE_HOST:PORT``.
 
 Reads a phase a line from standard input, answers with a line of JSON when it is done. Phases: ``connect``
-(WebSockets without a word), ``register`` (everybody, once), ``storm`` (all connections are cut, everybody comes
-back, AT_ONCE at a time), ``reach`` (the node asks each contact that it was given; who answers?).
+(WebSockets without a word), ``register`` (everybody, once, PACE a second; 0: as answers come), ``storm`` (all
+connections are cut, everybody comes back, AT_ONCE at a time), ``reach`` (the node asks each contact that it was
+given; who answers?).
 
 An agent whose connection comes to nothing is told as late, and tries again as JsSIP does.
 """
@@ -86,8 +87,9 @@ class Node(asyncio.DatagramProtocol):
 class Agents:
     """What all agents share: numbers, the edge, and how many wait."""
 
-    def __init__(self, transport: str, agents: int, at_once: int, edge: tuple[str, int]) -> None:
+    def __init__(self, transport: str, agents: int, at_once: int, pace: float, edge: tuple[str, int]) -> None:
         self.transport = transport
+        self.pace = pace
         self.at_once = at_once
         self.late = 0  # tries that came to nothing
         self.users = [b"a%d" % number for number in range(agents)]
@@ -224,7 +226,7 @@ class Load:
                 await asyncio.sleep(RETRY_S)
 
     async def register(self) -> dict[str, Any]:
-        return await self._all(self._register_one)
+        return await self._all(self._register_one, self._agents.pace)
 
     async def _register_one(self, index: int) -> None:
         if self._udp:
@@ -243,17 +245,20 @@ class Load:
             self._web[index] = await self._open(self._agents.users[index])
         await self._register_one(index)
 
-    async def _all(self, what: Callable[[int], Any]) -> dict[str, Any]:
+    async def _all(self, what: Callable[[int], Any], pace: float = 0.0) -> dict[str, Any]:
         agents = self._agents
         agents.registered = agents.late = 0
         began = time.monotonic()
         tasks = []
         for index in range(len(agents.users)):
             await agents.places.acquire()
+            if pace and (early_s := began + index / pace - time.monotonic()) > 0:
+                await asyncio.sleep(early_s)
             tasks.append(asyncio.ensure_future(what(index)))
+        ends = time.monotonic() + PHASE_ENDS_S
         async with asyncio.timeout(PHASE_ENDS_S):
             await asyncio.gather(*tasks)
-        while agents.registered < len(agents.users) and time.monotonic() < began + PHASE_ENDS_S:
+        while agents.registered < len(agents.users) and time.monotonic() < ends:
             await asyncio.sleep(0.01)
         elapsed_s = time.monotonic() - began
         return {"registered": agents.registered, "elapsed_s": elapsed_s, "late": agents.late}
@@ -276,13 +281,13 @@ class Load:
 
 
 async def main() -> None:
-    transport, agents, at_once, edge, node_place = sys.argv[1:]
+    transport, agents, at_once, pace, edge, node_place = sys.argv[1:]
     host, _, port = node_place.partition(":")
     loop = asyncio.get_running_loop()
     _, node = await loop.create_datagram_endpoint(Node, local_addr=(host, int(port)))
     edge_host, _, edge_port = edge.partition(":")
     place = (edge_host, int(edge_port))
-    load = Load(Agents(transport, int(agents), int(at_once), place), node, node_place.encode())
+    load = Load(Agents(transport, int(agents), int(at_once), float(pace), place), node, node_place.encode())
     while line := await asyncio.to_thread(sys.stdin.readline):
         told = await getattr(load, line.strip())()
         print(json.dumps(told), flush=True)
