@@ -140,6 +140,7 @@ class Admission:
             context.relay(target, now)
             return
         if self._answered_here(transaction, now):
+            transaction.release(context)
             return
         if request.has("route"):
             raise RefusalError(403, "pre-loaded Route to elsewhere")  # else anyone could send through us to anyone
@@ -148,6 +149,7 @@ class Admission:
             answer = core.registrar.receive(request, flow, core.tag(), now)
             if not isinstance(answer, Relay):
                 core.records.respond("bindings", transaction, answer, now)
+                transaction.release(context)
                 return
             context.registration = answer
         elif request.method == b"INVITE":
@@ -258,6 +260,8 @@ class Admission:
         core.out.append(RequestRefused(_text(transaction.flow), method, error.status, error.why))
         lines = error.lines if isinstance(error, RefusalError) else ()
         transaction.respond(respond(request, error.status, b"", core.tag(), *lines), now)
+        transaction.release(transaction.user)
+        request.shed()
 
 
 def _text(flow: Flow) -> str:

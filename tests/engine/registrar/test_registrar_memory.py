@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from engine.config import StreamsConfig
+from engine.proxy.branch import Branch
+from engine.proxy.context import ResponseContext
 from engine.sip import headers, layout, uri
 from tests.engine.harness import World
-from tests.engine.registrar.registering import INSTANCE, asked, edge, registers
+from tests.engine.registrar.registering import INSTANCE, asked, asks, edge, phone, registers
 
 REGISTRATIONS = 1000
 MOST_BYTES = 1500
@@ -69,3 +71,24 @@ def test_bytes_kept_for_each_registration(interface: str) -> None:
     assert world.edge.open_bindings() == REGISTRATIONS + 100
     assert world.edge.open_transactions() == 0
     assert kept / REGISTRATIONS <= MOST_BYTES, f"{kept / REGISTRATIONS:.0f} bytes"
+
+
+@pytest.mark.parametrize("answered", ["by the node", "here", "refused"])
+def test_of_an_answered_register_only_what_knows_its_repetitions_is_kept(answered: str) -> None:
+    """For 32 s, which is thousands of them at a thousand a second."""
+    world = edge()
+    expires = {"by the node": 600, "here": 60, "refused": 1}[answered]
+    for number in range(50):
+        peer = phone(world, 20_000 + number)
+        if answered == "refused":
+            asks(peer, expires=expires)
+            continue
+        registers(peer, user=f"agent{number}", granted_s=3600, expires=expires)
+        if answered == "here":
+            asks(peer, user=f"agent{number}", expires=expires, cseq=2)
+    relayed = sum(len(node.got("REGISTER")) for node in world.nodes)
+    assert relayed == (0 if answered == "refused" else 50)
+    world.advance(6.0)  # timer K
+    assert world.edge.open_transactions() >= 50
+    gc.collect()  # of other tests
+    assert [each for each in gc.get_objects() if isinstance(each, (ResponseContext, Branch))] == []
