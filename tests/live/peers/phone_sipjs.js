@@ -6,7 +6,11 @@ window.start = async ({ url, user, password, domain, expires_s, answers }) => {
 
   function follow(session) {
     current = session;
-    session.delegate = { onBye: () => (session.by = "remote"), onInvite: () => tell("reinvite") };
+    const onBye = (bye) => {
+      session.by = "remote";
+      bye.accept(); // which is the delegate's business, once there is one
+    };
+    session.delegate = { onBye, onInvite: () => tell("reinvite") };
     session.stateChange.addListener((state) => {
       if (state === SIP.SessionState.Established) tell("confirmed");
       if (state === SIP.SessionState.Establishing) tell("progress");
