@@ -211,8 +211,12 @@ class WatchedMedia(Timed, Generic[Call]):
         """Give the ports back, and wait for what the data plane has still to say of them."""
         relay, call = self._relay, self._call
         self._call = None
-        effects = call.release(now) if call is not None else []
-        self._closing |= set(relay.emit(self, effects))
+        closed = relay.emit(self, call.release(now) if call is not None else [])
+        if self._began_at < NEVER:
+            self._closing |= set(closed)
+        else:  # nothing was agreed, so no packet was let through, and nothing is to be said of any
+            for port in closed:
+                relay.forget(port)
         if self._closing:
             relay.timers.arm(self, now + _LAST_WORD_S)
         else:

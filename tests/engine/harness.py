@@ -174,9 +174,9 @@ class World:
             elif isinstance(effect, Note):
                 self.notes.append(effect)
             else:
+                if isinstance(effect, ReleasePorts) and self.media.has_rule(effect.port):
+                    closed.append(effect.port)  # of others the data plane has nothing to say
                 self.media.obey([effect])
-                if isinstance(effect, ReleasePorts):
-                    closed.append(effect.port)
         for port in closed:
             self._do(self.edge.receive(MediaStats(port, 0, 0, 0, 0.0, None, 0.0, 0), self.now))
 

@@ -28,6 +28,10 @@ class Table:
         self.secured: dict[Port, Security] = {}
         self.sent: list[SendMedia] = []
 
+    def has_rule(self, port: Port) -> bool:
+        """Whether one of a pair's ports has a rule."""
+        return port in self.rules or Port(port.interface, port.number + 1) in self.rules
+
     def obey(self, effects: Sequence[MediaEffect]) -> None:
         for effect in effects:
             match effect:

@@ -143,6 +143,7 @@ def test_a_call_that_nobody_answered_tells_nothing_and_keeps_nothing() -> None:
     world.called().answer(486)
     assert world.told(MediaEnded) == []
     assert not world.media.bound
+    assert world.edge.relayed_calls() == 0
 
 
 def test_silence_and_one_way_audio_are_told_once() -> None:
