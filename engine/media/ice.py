@@ -29,8 +29,12 @@ from engine.stun import (
 )
 
 CONSENT_S: Final = 30.0
-"""A peer that has not checked for so long is sent nothing more: as lite agents we never ask for consent, but who
-wants our media checks on (RFC 7675 §5.1)."""
+"""A peer that has checked on and then not for so long is sent nothing more (RFC 7675 §5.1).
+
+As lite agents we never ask for consent, but who speaks WebRTC goes on to check. Others may keep their path open by
+other means.
+"""
+_SETTLED_S: Final = 10.0  # the checks that find a path are over by then
 
 _UNDERSTOOD = UNDERSTOOD | {PRIORITY, USE_CANDIDATE}
 _MOST_SOURCES = 16  # of one peer: its candidates as we see them
@@ -73,7 +77,17 @@ class IceAgent:
     source it may have forged.
     """
 
-    __slots__ = ("_consented", "_nominations", "_sources", "_targets", "local", "remote", "selected")
+    __slots__ = (
+        "_began_at",
+        "_checks_on",
+        "_consented",
+        "_nominations",
+        "_sources",
+        "_targets",
+        "local",
+        "remote",
+        "selected",
+    )
 
     def __init__(self, local: IceNames, targets: Targets, remote: IceNames | None = None) -> None:
         self.local = local
@@ -82,6 +96,8 @@ class IceAgent:
         self.selected: Address | None = None
         self._sources: dict[Address, _Source] = {}
         self._nominations = 0
+        self._began_at = NEVER  # when the first check of these names came
+        self._checks_on = False
         self._consented = True
 
     def receive(self, data: bytes, source: Address, now: float) -> Checked:
@@ -128,14 +144,17 @@ class IceAgent:
 
     def deadline(self) -> float:
         """When the consent runs out, unless another check comes."""
-        source = None if self.selected is None else self._sources.get(self.selected)
-        return NEVER if source is None or not self._consented else source.checked_at + CONSENT_S
+        if self.selected is None or not self._checks_on or not self._consented:
+            return NEVER
+        source = self._sources.get(self.selected)
+        return NEVER if source is None else source.checked_at + CONSENT_S
 
     def restart(self, local: IceNames, remote: IceNames | None) -> None:
         """Begin again under new names (§9). Media go where they went until the peer has nominated anew."""
         self.local = local
         self.remote = remote
         self._nominations = 0
+        self._began_at, self._checks_on = NEVER, False
         chosen = None if self.selected is None else self._sources.get(self.selected)
         self._sources.clear()
         if chosen is not None and self.selected is not None:
@@ -155,7 +174,7 @@ class IceAgent:
             return None
         best = max(ours, key=_priority_of)
         self.selected = (best.host, best.port)
-        self._source(self.selected, best.priority).checked_at = NEVER  # it makes no checks to consent by
+        self._source(self.selected, best.priority)
         return self.selected
 
     def _fault(self, request: StunMessage) -> tuple[int, str]:
@@ -184,6 +203,8 @@ class IceAgent:
         priority = int.from_bytes(request.attributes[PRIORITY])
         source = self._source(address, priority)
         source.checked_at = now
+        self._began_at = min(self._began_at, now)
+        self._checks_on = self._checks_on or now - self._began_at > _SETTLED_S
         if address == self.selected and not self._consented:
             self._consented = True
             return address

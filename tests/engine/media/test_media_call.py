@@ -115,6 +115,8 @@ def test_a_browser_that_checks_no_more_is_sent_nothing_until_it_checks_again() -
     source = ("198.51.100.20", 51_472)
     relay.packet(near.number, source, check(read(answered).ice, read(BROWSER).ice))
     relay.packet(far.number, PHONE, rtp())
+    relay.advance(12.0)
+    relay.packet(near.number, source, check(read(answered).ice, read(BROWSER).ice))
     secured = relay.table.secured[near]
     relay.advance(CONSENT_S - 1.0)
     assert relay.table.rules[far].rtp == Way(near, source)

@@ -161,11 +161,16 @@ def test_a_peer_that_has_moved_is_followed() -> None:
     assert ice.receive(check(nominate=True, priority=50), AWAY, 1.5).selected == AWAY
 
 
-def test_consent_ends_when_checks_stop_and_comes_back_with_them() -> None:
+def checking_on(until_s: float) -> IceAgent:
+    """An agent whose peer, as those of WebRTC do, has gone on to check until then."""
     ice = agent()
-    assert ice.deadline() == NEVER
-    ice.receive(check(nominate=True), HOME, 10.0)
-    ice.receive(check(), HOME, 15.0)  # as aiortc asks for consent: nothing is nominated
+    ice.receive(check(nominate=True), HOME, 0.0)
+    ice.receive(check(), HOME, until_s)  # as aiortc asks for consent: nothing is nominated
+    return ice
+
+
+def test_consent_ends_when_checks_stop_and_comes_back_with_them() -> None:
+    ice = checking_on(15.0)
     assert ice.deadline() == 15.0 + CONSENT_S
     assert not ice.tick(15.0 + CONSENT_S - 0.1)
     assert ice.target == HOME
@@ -180,11 +185,28 @@ def test_consent_ends_when_checks_stop_and_comes_back_with_them() -> None:
 
 
 def test_who_nominates_another_address_consents_to_that() -> None:
+    ice = checking_on(15.0)
+    assert ice.tick(15.0 + CONSENT_S)
+    ice.receive(check(nominate=True, priority=200), AWAY, 50.0)
+    assert (ice.target, ice.deadline()) == (AWAY, 50.0 + CONSENT_S)
+
+
+def test_who_keeps_the_path_open_by_indications_is_not_held_to_checks() -> None:
     ice = agent()
-    ice.receive(check(nominate=True, priority=10), HOME, 0.0)
-    assert ice.tick(CONSENT_S)
-    ice.receive(check(nominate=True, priority=20), AWAY, 40.0)
-    assert (ice.target, ice.deadline()) == (AWAY, 40.0 + CONSENT_S)
+    for now in (0.0, 0.5, 2.0):  # until it has found its path
+        ice.receive(check(nominate=True), HOME, now)
+    assert ice.deadline() == NEVER
+    assert not ice.tick(1_000.0)
+    assert ice.target == HOME
+
+
+def test_a_restart_long_after_is_no_consent() -> None:
+    ice = agent()
+    ice.receive(check(nominate=True), HOME, 0.0)
+    fresh = IceNames(b"newufrag", b"a+new+password+of+24+oct")
+    ice.restart(fresh, THEIRS)
+    ice.receive(check(nominate=True, username=b"newufrag:thei", password=fresh.password), HOME, 60.0)
+    assert ice.deadline() == NEVER
 
 
 def test_a_lite_peer_that_makes_no_checks_is_not_asked_for_consent() -> None:
