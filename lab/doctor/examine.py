@@ -252,7 +252,7 @@ class _Doctor:
             await self._until(lambda: self._decided(caller), _GOOD_BYE_S)
         facts = self._facts(step, ends)
         if facts.answered and not facts.silent and not facts.misfit:
-            return Verdict(step.name, "green", self._told(facts, ends))
+            return Verdict(step.name, "green", self._told(step, ends))
         return _red(facts)
 
     def _decided(self, caller: Agent) -> bool:
@@ -278,7 +278,7 @@ class _Doctor:
             for message in (seen.messages(callee.place, outward=True) if callee is not None else ())
             if isinstance(message, Response) and message.cseq.method == b"INVITE"
         ]
-        silent = tuple(end for end in ends if answered and not self._hears(step, end))
+        silent = tuple(end for end in ends if answered and self._wanted(step, end) is None)
         heard = [each.speaker for end in silent for each in seen.notes(end.place, Heard) if each.speaker]
         return Facts(
             step=step,
@@ -301,20 +301,21 @@ class _Doctor:
         bodies = [message.body for message in self.evidence.messages(agent.place, outward=False) if message.body]
         return [found for body in bodies if (found := read_description(agent, body)) is not None]
 
-    def _hears(self, step: Call, listener: Agent) -> bool:
-        """Whether it heard whom it should, known by his tone."""
+    def _wanted(self, step: Call, listener: Agent) -> Heard | None:
+        """How it heard whom it should, known by his tone; None where it did not."""
         other = step.callee if listener is step.caller else step.caller
         wanted = step.wants if other is None else other.user
         for heard in self.evidence.notes(listener.place, Heard):
             fits = heard.speaker == wanted if wanted else heard.speaker not in ("", listener.user)
             if fits and heard.packets >= _PACKETS_MIN:
-                return True
-        return False
+                return heard
+        return None
 
-    def _told(self, facts: Facts, ends: Sequence[Agent]) -> str:
-        heard = [each for end in ends for each in self.evidence.notes(end.place, Heard)]
+    def _told(self, step: Call, ends: Sequence[Agent]) -> str:
+        heard = [found for end in ends if (found := self._wanted(step, end)) is not None]
         packets, lost = sum(each.packets for each in heard), sum(each.lost for each in heard)
-        return f"answered, {packets} packets heard, {lost} lost"
+        after_s = max(each.after_s or 0.0 for each in heard)
+        return f"answered, {packets} packets heard, {lost} lost, the first after {after_s:.1f} s"
 
 
 def _red(facts: Facts) -> Verdict:

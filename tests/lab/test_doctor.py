@@ -47,7 +47,7 @@ clients:
   browsers: {kind: browser, transport: ws, host: 127.0.2.1, users: 1000-1001, password: "1234"}
   phones: {kind: softphone, host: 127.0.2.2, users: 1010-1011, interface: phones}
 """
-LISTEN_S = 0.3
+LISTEN_S = 1.0
 
 
 def small(*changes: tuple[str, str]) -> Topology:

@@ -62,5 +62,5 @@ async def cast(folder: Path, relay: dict[str, Any], *names: str) -> AsyncIterato
                 phones[name] = await stack.enter_async_context(opened)
             else:
                 phones[name] = await stack.enter_async_context(baresip(folder / name, stage, user, hz))
-        await until(lambda: all(stage.registered(phone.user) for phone in phones.values()), 30.0)
+        await until(lambda: all(stage.registered(phone.user) for phone in phones.values()), 60.0)
         yield Cast(stage, phones)
