@@ -37,14 +37,14 @@ class Party(asyncio.DatagramProtocol):
     def close(self) -> None:
         self._transport.close()
 
-    def datagram_received(self, data: bytes, _address: object) -> None:
+    def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
         wire = Wire(data, _NOWHERE, 0.0)
         if not data.strip():
             return
         if wire.is_request:
             answer = self.answer(wire)
             if answer:
-                self._transport.sendto(answer, self.edge)
+                self._transport.sendto(answer, address)
         elif wire.status >= 200:
             waiting = self._waiting.get(wire.branch)
             if waiting is not None and not waiting.done():
@@ -160,7 +160,7 @@ class Callers(Party):
 class Phones(Party):
     """Many registered users on one socket."""
 
-    async def register(self, user: str) -> bool:
+    async def register(self, user: str, cseq: int = 1) -> bool:
         """Whether the registration was acknowledged."""
         aor = f"sip:{user}@lab.test"
         answer = await self.ask(
@@ -169,7 +169,7 @@ class Phones(Party):
             f"From: <{aor}>;tag=r",
             f"To: <{aor}>",
             f"Call-ID: {user}",
-            "CSeq: 1 REGISTER",
+            f"CSeq: {cseq} REGISTER",
             f"Contact: <{self.contact(user)}>",
             "Expires: 600",
         )
