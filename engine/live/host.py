@@ -35,7 +35,7 @@ from engine.live.errors import LiveError, bind_error, endpoint
 from engine.live.notes import InterfaceBound, MachineFailed
 from engine.live.port import Context, Port, PortStats
 from engine.live.settings import LiveSettings
-from engine.live.sockets import bind_tcp, bind_udp
+from engine.live.sockets import allow_open_files, bind_tcp, bind_udp
 from engine.live.tcp import TcpPort
 from engine.live.tls import Tls, read_tls
 from engine.live.udp import UdpPort
@@ -112,6 +112,7 @@ class LiveHost:
             An interface cannot be bound, or its certificate not be read; none stays open then.
         """
         loop = self._loop = self._loop or asyncio.get_running_loop()
+        allow_open_files()
         context = Context(
             loop=loop, settings=self._settings, feed=self._feed, tell=self._tell, thawed=self._thawed
         )

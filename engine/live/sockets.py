@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 from contextlib import suppress
@@ -23,6 +24,13 @@ _IP_PMTUDISC_DONT = 0
 _BACKLOG = 4096  # agents that come back all at once; the kernel bounds it by net.core.somaxconn
 
 _FORCE = {socket.SO_RCVBUF: _SO_RCVBUFFORCE, socket.SO_SNDBUF: _SO_SNDBUFFORCE}
+
+
+def allow_open_files() -> None:
+    """As many open files as we may have: the usual limit is a thousand, and each connection takes one."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def family_of(host: str) -> socket.AddressFamily:

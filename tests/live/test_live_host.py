@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 from collections.abc import Callable
 from time import monotonic
@@ -271,3 +272,20 @@ def test_a_media_order_that_fails_is_told_and_holds_up_no_signalling(fast: bool)
         await host.stop()
 
     in_loop(scenario, fast=fast)
+
+
+def test_it_may_have_as_many_connections_as_the_system_lets_it_open_files() -> None:
+    """The usual soft limit, 1,024, would refuse the thousandth browser."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    usual = min(before[1] - 1, 1024)
+
+    async def scenario() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (usual, before[1]))
+        world = await started(Echo())
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+        world.host.kill()
+
+    try:
+        in_loop(scenario)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)

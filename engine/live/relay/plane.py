@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,7 +26,7 @@ from engine.live.relay.forwarder import (
 from engine.live.relay.handshakes import Handshakes
 from engine.live.relay.settings import PlaneSettings
 from engine.live.relay.srtp import SrtpWay
-from engine.live.sockets import family_of
+from engine.live.sockets import allow_open_files, family_of
 from engine.media import rules
 from engine.media.rules import (
     AddRule,
@@ -130,7 +129,7 @@ class MediaPlane:
         """Begin, in the running event loop; ``on_lost`` is told of overload, with the statistics."""
         self._on_lost = on_lost or _ignore
         loop = self._loop = asyncio.get_running_loop()
-        _allow_files()
+        allow_open_files()
         forwarder = self._forwarder = open_forwarder(self._settings)
         if self._certificate is not None:
             self._handshakes = Handshakes(
@@ -437,13 +436,6 @@ class MediaPlane:
 
 def _ignore(lost: MediaLost) -> None:
     """Nobody asked."""
-
-
-def _allow_files() -> None:
-    """As many open files as we may have: a call takes four, and the usual limit is a thousand."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _open(host: str, number: int) -> socket.socket:

@@ -239,6 +239,57 @@ def test_a_database_that_is_frozen_keeps_no_one_waiting(tmp_path: Path, request:
     asyncio.run(scenario())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("server", ["mariadb", "postgresql"])
+@pytest.mark.parametrize("away", ["killed", "frozen"])
+def test_a_minute_without_a_database_at_full_size_fails_no_call(
+    away: str, server: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """100 calls of 1 s begin each second, of which one stays, and 10 phones register."""
+    url = url_of(server, tmp_path, request)
+    running: Server = request.getfixturevalue(f"{server}_server")
+
+    async def scenario() -> None:
+        async with site(tmp_path, url) as place:
+            calls: list[asyncio.Task[bool]] = []
+            registrations: list[asyncio.Task[bool]] = []
+
+            async def call(stays: bool) -> bool:
+                made = await place.callers.call()
+                if stays or not made.up:
+                    return made.up
+                await asyncio.sleep(1.0)
+                return await place.callers.within(made, "BYE")
+
+            def act() -> None:
+                number = len(calls)
+                calls.append(asyncio.ensure_future(call(number % 100 == 0)))
+                if number % 10 == 0:
+                    registrations.append(asyncio.ensure_future(place.phones.register(str(1000 + number))))
+
+            await at_rate(100, 5, act)
+            if away == "killed":
+                running.kill()
+            else:
+                running.freeze()
+            try:
+                await at_rate(100, 60, act)
+            finally:
+                if away == "killed":
+                    await asyncio.to_thread(running.start)
+                else:
+                    running.thaw()
+            await at_rate(100, 5, act)
+            assert all([await each for each in calls])
+            assert all([await each for each in registrations])
+            assert await place.told("store.lost", 1)
+            await place.told("store.back", 1)
+            await until_kept(url, dialogs=70, bindings=700)
+            assert await place.channels() == 70
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize("away", ["killed", "frozen"])
 def test_an_edge_that_ends_while_the_database_is_away_says_what_is_not_written(
     away: str, tmp_path: Path, request: pytest.FixtureRequest
