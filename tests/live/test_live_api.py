@@ -245,6 +245,32 @@ def test_health_fails_as_soon_as_the_edge_drains_or_has_no_node(tmp_path: Path) 
     in_loop(scenario)
 
 
+@pytest.mark.parametrize(("name", "orders"), [("edge1", ("drain", "resume")), ("FS1", ("disable", "enable"))])
+def test_a_health_check_over_tcp_follows_the_one_over_http(
+    tmp_path: Path, name: str, orders: tuple[str, str], fast: bool
+) -> None:
+    async def scenario() -> None:
+        async with deployed(tmp_path, door=DoorSettings(look_s=0.01)) as place:
+            host, port = place.server.addresses["tcp"]
+
+            async def accepted() -> bool:
+                try:
+                    _, writer = await asyncio.open_connection(host, port)
+                except ConnectionRefusedError:
+                    return False
+                writer.close()
+                return True
+
+            for order, healthy in zip(orders, (False, True), strict=True):
+                await place.post("v1", "nodes", name, order)
+                assert place.server.service.health().healthy == healthy
+                async with asyncio.timeout(5):
+                    while await accepted() != healthy:
+                        await asyncio.sleep(0.005)
+
+    in_loop(scenario, fast=fast)
+
+
 def test_metrics_are_read_by_prometheus_own_parser(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with deployed(tmp_path) as place:

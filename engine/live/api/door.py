@@ -11,12 +11,13 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorSettings:
-    """Bounds of one listener."""
+    """Bounds of one listener, and patience."""
 
     connections: int = 64
     idle_s: float = 15.0  # until the head of a request is whole, the first or the next one
     body_s: float = 10.0  # until its body is
     linger_s: float = 1.0  # for the rest of a body that nobody wants
+    look_s: float = 0.5  # between two looks whether the health check over TCP is to be open
 
 
 class Door:

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from engine.config import ApiConfig, HealthConfig
 from engine.live.api import models
+from engine.live.api.beacon import Beacon
 from engine.live.api.door import Door, DoorSettings
 from engine.live.api.openapi import document
 from engine.live.api.routes import OPERATIONS, Asked, Operation
@@ -37,7 +38,7 @@ class ApiServer:
         self.addresses: dict[str, tuple[str, int]] = {}  # where TCP listeners really are: api, health
         self._runners: list[web.AppRunner] = []
         self._servers: list[asyncio.Server] = []
-        self._beacon: asyncio.Server | None = None
+        self._beacon: Beacon | None = None
         self._control: Path | None = None
 
     async def start(
@@ -64,10 +65,12 @@ class ApiServer:
             make = partial(make_app, self.service, None, operations=only)
             await self._listen("health", make, health.host, health.http_port)
         if health is not None and health.tcp_port is not None:
-            self._beacon = await _opened(
-                asyncio.start_server(_accept, health.host, health.tcp_port), health.host, health.tcp_port
-            )
-            self.addresses["tcp"] = self._beacon.sockets[0].getsockname()[:2]
+            self._beacon = Beacon(health.host, health.tcp_port, self._is_healthy, self._settings.look_s)
+            await self._beacon.start()
+            self.addresses["tcp"] = self._beacon.address
+
+    def _is_healthy(self) -> bool:
+        return self.service.health().healthy
 
     def drain(self) -> None:
         """Say that no new calls are taken: health checks fail from now on, and TCP ones are refused."""
@@ -108,11 +111,6 @@ async def _opened(opening: Awaitable[Any], host: str, port: int) -> Any:
     except OSError as error:
         where = endpoint(host, port)
         raise LiveError(f"cannot open the API at {where}: {reason_of(error)} - choose another address") from None
-
-
-async def _accept(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A health check over TCP asks no more than that somebody accepts."""
-    writer.close()
 
 
 def make_app(
