@@ -11,12 +11,11 @@ from typing import Final
 from engine.boundary import Flow
 from engine.dialogs import Dialog, DialogTable
 from engine.here import Here
-from engine.media.offer_answer import SIDES, Side
 from engine.nodes import Pool
 from engine.proxy.ends import End, Ends
 from engine.registrar.binding import NO_KEY
-from engine.rescue import Ground
-from engine.rescue.ways import Way
+from engine.rescue import Ground, NodeSide
+from engine.rescue.errand import NOBODY, Errand
 from engine.sip.errors import SipError
 from engine.sip.grammar import split_commas
 from engine.sip.headers import parse_name_addr
@@ -125,23 +124,23 @@ class Endings(Timed):
         self._over[key] = now + _LINGERS_S
         if len(self._over) == 1:
             self._ground.timers.arm(self, now + _LINGERS_S)
-        for side in SIDES:
-            self._bye(ends[side], side, dialog.call_id, now)
+        caller = ends["caller"]
+        side = NodeSide(key, dialog.node.name, b"", caller.dialog, caller.contact, caller.key, caller.flow)
+        Errand(self._ground, side, b"BYE", _REASON, b"", NOBODY).begin(now)
+        self._tell_node(ends["callee"], now)
         self._dialogs.end(dialog, now, "by order")
         return True
 
-    def _bye(self, end: End, side: Side, call_id: bytes, now: float) -> None:
+    def _tell_node(self, end: End, now: float) -> None:
         ground = self._ground
         try:
-            way = ground.ways.to(end.key, end.flow, call_id) if side == "caller" else Way(self._way_to_node(end))
+            flow = self._way_to_node(end)
         except SipError:
             return  # it is not reached any more, and finds out by itself
         branch = ground.branch()
-        via = ground.here.via(way.flow.interface, branch)
-        request = end.dialog.request(b"BYE", via, end.next_number(), _REASON)
-        if way.route:
-            request.add_first("route", way.route)
-        ground.layer.send(request, way.flow, UNATTENDED, now, branch)
+        via = ground.here.via(flow.interface, branch)
+        request = end.dialog.request(b"BYE", via, end.dialog.next_number(), _REASON)
+        ground.layer.send(request, flow, UNATTENDED, now, branch)
 
     def _way_to_node(self, end: End) -> Flow:
         """As a request of the caller would go: by the route set, else to the Contact."""

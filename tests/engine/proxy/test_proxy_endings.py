@@ -7,7 +7,10 @@ import pytest
 from engine.boundary import CallOrder, DialogRecord, Loaded
 from engine.notes import DialogEnded
 from tests.engine.harness import EDGE, Exchange, NodePeer, World
+from tests.engine.registrar.registering import INSTANCE, browser, edge, registers
 from tests.engine.wire import Wire
+
+CONTACT = f"<sip:x7k2@ab12cd.invalid;transport=ws>;{INSTANCE}"
 
 
 @pytest.fixture
@@ -140,3 +143,24 @@ def test_a_call_whose_sides_cannot_be_read_stands(world: World) -> None:
     ends(world, call.call_id)
     assert not world.caller.got("BYE")
     assert world.in_use("FS1") == 1
+
+
+@pytest.mark.parametrize("back", [True, False])
+def test_a_browser_whose_connection_was_cut_a_moment_ago_is_told_when_it_is_back(back: bool) -> None:
+    world = edge()
+    world.advance(100)
+    agent = browser(world, 1)
+    registers(agent, CONTACT)
+    call = agent.invite(f"sip:9196@{EDGE}", f"Contact: {CONTACT}")
+    node = call.establish()
+    agent.closes("connection reset by peer")
+    ends(world, call.call_id)
+    assert node.got("BYE")
+    world.advance(1)
+    if back:
+        again = browser(world, 2)
+        registers(again, CONTACT, call_id="back")
+        world.advance(0)
+        assert bye(again)["call-id"] == call.call_id
+    world.advance(60)
+    assert world.edge.open_transactions() == 0
