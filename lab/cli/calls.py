@@ -74,6 +74,7 @@ def trace(
     homer: Annotated[
         bool, typer.Option("--homer", help="Send it to the edge's Homer, and write no file.")
     ] = False,
+    stop: Annotated[bool, typer.Option("--stop", help="End all that is sent to Homer by order.")] = False,
     control: Control = None,
     api: Api = None,
     token_file: Token = None,
@@ -90,6 +91,9 @@ def trace(
 
     asked = {"call_id": call_id or "", "user": user or "", "seconds": seconds}
     reach = client(control, api, token_file)
+    if stop:
+        typer.echo(reach.delete("v1", "captures")["what"])
+        return
     if homer:
         typer.echo(reach.post("v1", "captures", body=asked)["what"])
         return

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -58,8 +60,11 @@ def test_a_call_is_listed_shown_traced_and_ended(tmp_path: Path) -> None:
         async with deployed(tmp_path) as place:
             shell = Shell(place, tmp_path / "s" / "c.sock")
             file = tmp_path / "alice.pcap"
-            tracing = asyncio.create_task(
-                shell.run("calls", "trace", "--user", "alice", "--seconds", "2", "-o", str(file))
+            # A process of its own, for commands in this one share their standard output.
+            tracing = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "lab.cli", "calls", "trace", "--user", "alice", "--seconds", "60"),
+                *("-o", str(file), "--control", str(tmp_path / "s" / "c.sock")),
+                stdout=asyncio.subprocess.PIPE,
             )
             await until(lambda: not place.world.host.tap.idle)
             with udp_peer() as caller:
@@ -69,7 +74,9 @@ def test_a_call_is_listed_shown_traced_and_ended(tmp_path: Path) -> None:
                 assert (await shell.read("calls", "show", "one"))["node"] == "FS1"
                 await shell.run("calls", "end", "one")
             assert "no call 'two' stands" in await shell.run("calls", "show", "two", code=2)
-            assert "bytes" in await tracing
+            tracing.send_signal(signal.SIGINT)
+            said, _ = await tracing.communicate()
+            assert b"bytes" in said
             assert any(each.data.startswith(b"INVITE") for each in read.pcap(file.read_bytes()))
 
     in_loop(scenario)

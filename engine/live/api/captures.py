@@ -59,6 +59,10 @@ async def to_homer(service: Service, asked: Asked) -> models.Done:
     order: models.CaptureOrder = asked.body
     sender = service.homer()
     capture = Capture(service.wanted(order.call_id, order.user), sender)
-    service.begin_capture(capture)
-    asyncio.get_running_loop().call_later(order.seconds, service.end_capture, capture)
+    service.begin_for_homer(capture, order.seconds)
     return models.Done(what=f"sent to Homer for {order.seconds:g} s")
+
+
+async def end(service: Service, _asked: Asked) -> models.Done:
+    """End what is sent to the collector by order."""
+    return models.Done(what=f"{service.end_all_for_homer()} captures ended")

@@ -258,6 +258,14 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202,
         errors={409: "Too many are under way, or there is no collector."},
     ),
+    _op(
+        "DELETE",
+        "/v1/captures",
+        "end_captures",
+        "End what is sent to Homer by order.",
+        captures.end,
+        answer=models.Done,
+    ),
     _op("GET", "/v1/version", "version", "What runs, and its settings.", _version, answer=models.Version),
     _op("GET", "/v1/interfaces", "interfaces", "Counters.", _interfaces, answer=list[models.Port]),
     _op(

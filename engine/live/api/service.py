@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
@@ -84,6 +85,7 @@ class Service:
         self.stopping = False
         self.collector: HomerSender | None = None
         self.store: Store | None = None
+        self._for_homer: list[Capture] = []  # begun by order; not the topology's own
         self._changes = changes
         self._source = source
 
@@ -269,6 +271,24 @@ class Service:
 
     def end_capture(self, capture: Capture) -> None:
         self.host.tap.remove(capture)
+
+    def begin_for_homer(self, capture: Capture, seconds: float) -> None:
+        """Begin a capture that nobody waits for, for so long. Raises ApiError as ``begin_capture``."""
+        self.begin_capture(capture)
+        self._for_homer.append(capture)
+        asyncio.get_running_loop().call_later(seconds, self._end_for_homer, capture)
+
+    def _end_for_homer(self, capture: Capture) -> None:
+        if capture in self._for_homer:
+            self._for_homer.remove(capture)
+            self.end_capture(capture)
+
+    def end_all_for_homer(self) -> int:
+        """End those; how many there were."""
+        count = len(self._for_homer)
+        for capture in self._for_homer.copy():
+            self._end_for_homer(capture)
+        return count
 
     def homer(self) -> HomerSender:
         """Where messages for Homer go.

@@ -78,8 +78,9 @@ class Tap:
         return True
 
     def remove(self, capture: Capture) -> None:
-        """End a capture."""
-        self._captures.remove(capture)
+        """End a capture, if it has not ended before."""
+        if capture in self._captures:
+            self._captures.remove(capture)
         self.idle = not self._captures
         if self.idle:
             self._streams.clear()

@@ -70,6 +70,32 @@ def test_a_call_is_sent_to_homer(tmp_path: Path) -> None:
     in_loop(scenario)
 
 
+def test_what_is_sent_to_homer_by_order_ends_by_order_or_in_time(tmp_path: Path) -> None:
+    """The topology's own capture goes on."""
+
+    async def scenario() -> None:
+        async with deployed(tmp_path) as place:
+            service, tap = place.server.service, place.world.host.tap
+            with udp_peer() as collector:
+                service.collector = sender = HomerSender(collector.getsockname(), 7)
+                own = Capture(Wanted(everything=True), sender)
+                tap.add(own)
+                for _ in range(7):
+                    await place.post("v1", "captures", body={"user": "1000", "seconds": 86_400})
+                with pytest.raises(LiveError, match="captures are under way"):
+                    await place.post("v1", "captures", body={"user": "1000", "seconds": 60})
+                assert (await place.delete("v1", "captures"))["what"] == "7 captures ended"
+                assert not tap.idle
+                tap.remove(own)
+                assert tap.idle
+                await place.post("v1", "captures", body={"user": "1000", "seconds": 0.01})
+                await until(lambda: tap.idle)
+                assert (await place.delete("v1", "captures"))["what"] == "0 captures ended"
+                sender.close()
+
+    in_loop(scenario)
+
+
 @pytest.mark.parametrize("query", [{}, {"call_id": "a", "user": "b"}])
 def test_a_capture_names_a_call_or_a_user(tmp_path: Path, query: dict[str, str]) -> None:
     async def scenario() -> None:
