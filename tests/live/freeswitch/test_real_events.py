@@ -78,13 +78,13 @@ class Site:
 
 
 @asynccontextmanager
-async def site(freeswitch: str) -> AsyncIterator[Site]:
+async def site(freeswitch: str, events: EventsConfig | None = EVENTS) -> AsyncIterator[Site]:
     host, _, port = freeswitch.partition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect((host, 5060))
         here = probe.getsockname()[0]
     node = NodeConfig(
-        name="FS1", host=host, port=int(port or 5060), interface="in", told_resources=("pstn",), events=EVENTS
+        name="FS1", host=host, port=int(port or 5060), interface="in", told_resources=("pstn",), events=events
     )
 
     def settings(interfaces: tuple[Interface, ...]) -> EdgeConfig:
@@ -97,7 +97,7 @@ async def site(freeswitch: str) -> AsyncIterator[Site]:
     asked = settings((interface(host=here), interface(host=here, name="in")))
     place = Site(await started(machine, *asked.host_interfaces), host, here)
     try:
-        await until(lambda: place.edge.of(EventsConnected))
+        await until(lambda: events is None or place.edge.of(EventsConnected))
         yield place
     finally:
         for world in (*place.phones, place.edge):
@@ -187,13 +187,16 @@ def test_a_socket_that_is_opened_again_learns_what_stands(freeswitch: str) -> No
     in_loop(scenario)
 
 
-def test_an_operator_ends_a_call_for_both(freeswitch: str) -> None:
+@pytest.mark.parametrize("events", [EVENTS, None], ids=["by the node", "by the edge"])
+def test_an_operator_ends_a_call_for_both(freeswitch: str, events: EventsConfig | None) -> None:
+    """Without its event socket the node hears a BYE as from the caller, and hangs up its other leg."""
+
     async def scenario() -> None:
-        async with site(freeswitch) as place:
+        async with site(freeswitch, events) as place:
             caller, called = await place.phone(USERS[0]), await place.phone(USERS[1])
             caller.host.deliver(AgentOrder("call", f"{USERS[1]} for 15"))
             await until(lambda: called.of(CallTaken) and caller.of(CallSetUp), 15)
-            await until(lambda: standing(place) and standing(place)[0].partner)
+            await until(lambda: standing(place) and (events is None or standing(place)[0].partner))
             place.edge.host.deliver(CallOrder(standing(place)[0].call_id, "end"))
             await until(lambda: called.of(CallEnded) and caller.of(CallEnded))
             assert {note.why for note in (*called.of(CallEnded), *caller.of(CallEnded))} == {"far end hung up"}
