@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ ANSWER_S = 5
 """A database that is frozen fails so late; meanwhile the edge goes on from memory."""
 
 _DRIVERS = {"mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql", "postgresql": "postgresql+pg8000"}
-_CHUNKS = (64, 8, 1)  # rows in one statement: few sizes, so that each is compiled once
+_CHUNKS = (64, 32, 16, 8, 4, 2, 1)  # rows in one statement: few statements, and few sizes to be compiled
 _TOKEN_KEY = "flow tokens"
 _PASSWORDS = ("password", "passwd", "pwd")
 
@@ -165,7 +166,7 @@ class Database:
         for size in _CHUNKS:
             while len(rows) - start >= size:
                 text, by_position = self._statement(table, size)
-                values = tuple(value for row in rows[start : start + size] for value in row)
+                values = tuple(chain.from_iterable(rows[start : start + size]))
                 if by_position:
                     connection.exec_driver_sql(text, values)
                 else:
