@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
@@ -13,7 +13,7 @@ from engine.media.configured import media_settings, places
 from engine.media.joined import JoinedCall
 from engine.media.offer_answer import Carrier, Side
 from engine.media.ports import PortPool, PortsExhaustedError
-from engine.media.relay import JoinedMedia, Passage, Peer, RelayedMedia, Then
+from engine.media.relay import Answered, JoinedMedia, Passage, Peer, RelayedMedia, Then
 from engine.media.rules import (
     BindPorts,
     MediaEffect,
@@ -181,17 +181,22 @@ class BuiltinJoined(WatchedMedia[JoinedCall]):
         self, relay: BuiltinRelay, call_id: str, call: JoinedCall, before: Iterable[WatchedMedia[Any]], now: float
     ) -> None:
         super().__init__(relay, call_id)
+        self.changed: Callable[[Side, float], None] = lambda side, now: None
         self._builtin = relay
         self._call = call
         self._take_over(before, now)
         self._carry_out(call.effects(), now)
 
-    def answer(self, side: Side, offer: bytes, now: float) -> bytes:
-        if self._call is None:
-            raise SipError("its media have ended", 488)
-        body, effects = self._call.answer(side, offer, now)
+    def answer(self, side: Side, offer: bytes, then: Answered, now: float) -> None:
+        try:
+            if self._call is None:
+                raise SipError("its media have ended", 488)
+            body, effects = self._call.answer(side, offer, now)
+        except SipError as error:
+            then(error, now)
+            return
         self._carry_out(effects, now)
-        return body
+        then(body, now)
 
     def offer(self, side: Side, now: float) -> bytes:
         if self._call is None:

@@ -55,8 +55,8 @@ class RelayedCall(CallStreams):
         "_owed",
         "_parties",
         "_random",
-        "_settings",
         "_talk",
+        "settings",
     )
 
     def __init__(
@@ -64,7 +64,7 @@ class RelayedCall(CallStreams):
     ) -> None:
         super().__init__(call_id)
         self._parties: dict[Side, Party] = {"caller": caller, "callee": callee}
-        self._settings = settings
+        self.settings = settings  # may be replaced: they hold for what is offered from then on
         self._random = random
         self._talk = Conversation({side: party.kind for side, party in self._parties.items()}, settings, random)
         self._owed: list[MediaEffect] = []  # of a description that was half taken: they go with the next
@@ -81,7 +81,7 @@ class RelayedCall(CallStreams):
         PortsExhaustedError
             503 for the request.
         """
-        description = parse(text, self._settings.limits)
+        description = parse(text, self.settings.limits)
         said = self._talk.said(carrier, tag, description)
         if said is None:
             return Rewritten(None, [], ("more forks than can be followed",))
@@ -182,13 +182,13 @@ class RelayedCall(CallStreams):
         told: tuple[Codec, ...] = ()
         if section.media.kind == b"audio":
             codecs = read_codecs(section)
-            told = to_offer(codecs, self._parties[other].kind, self._settings.codecs)
+            told = to_offer(codecs, self._parties[other].kind, self.settings.codecs)
             write_codecs(place, told)
         stream = self._streams.get(index)
         if stream is None:
             stream = self._streams[index] = self._open(section.media.kind, index, now)
             opened.append(index)
-        profile = offering(self._parties[other].kind, self._settings.profiles)
+        profile = offering(self._parties[other].kind, self.settings.profiles)
         local = stream.ends[other].offer(profile, remote.direction)
         stream.offer = StreamOffer(side, remote, codecs, told)
         write_local(place, local, remote.profile)
@@ -211,7 +211,7 @@ class RelayedCall(CallStreams):
         try:
             for side, party in self._parties.items():
                 port = party.ports.take(now)
-                ends[side] = Endpoint(party, port, mid, self._settings, self._random)
+                ends[side] = Endpoint(party, port, mid, self.settings, self._random)
         except SipError:
             Stream(kind, ends).release(now)
             raise

@@ -21,6 +21,9 @@ Outcome: TypeAlias = bytes | SipError | None
 The error's status answers a request: 400, 488, 491, 500 or 503.
 """
 
+Answered: TypeAlias = Callable[[bytes | SipError, float], None]
+"""What to do with the answer to an offer, or with why there is none, at that time. It never raises."""
+
 Then: TypeAlias = Callable[[Outcome, float], None]
 """What to do with the outcome, at that time. It never raises."""
 
@@ -84,16 +87,13 @@ class RelayedMedia(Protocol):
 
 class JoinedMedia(Protocol):
     """The media of two agents without the node between them: "caller" is the side that was joined, "callee" the
-    one that it was joined with."""
+    one that it was joined with. ``changed`` is set by who speaks to them: a side must be made an offer, for what
+    it was told holds no more."""
 
-    def answer(self, side: Side, offer: bytes, now: float) -> bytes:
-        """What a side is answered to a new offer, in the name of the other.
+    changed: Callable[[Side, float], None]
 
-        Raises
-        ------
-        SipError
-            400 or 488: the offer is to be refused so.
-        """
+    def answer(self, side: Side, offer: bytes, then: Answered, now: float) -> None:
+        """What a side is answered to a new offer, in the name of the other; 400, 488 or 500 refuses it."""
         ...
 
     def offer(self, side: Side, now: float) -> bytes:

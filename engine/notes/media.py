@@ -49,6 +49,17 @@ class MediaNotMoved(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaNotJoined(Note):
+    """Two agents have outlived their node, and their rtpengines could not be told of it: they don't hear each
+    other."""
+
+    level: ClassVar[Level] = Level.ERROR
+    call_id: str
+    other_call_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class MediaRefused(Note):
     """The media of a message can't be relayed. A request got ``status``; a response went on without them.
 

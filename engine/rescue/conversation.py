@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.boundary import Effect
 from engine.media.offer_answer import Side
-from engine.media.relay import JoinedMedia
+from engine.media.relay import Answered, JoinedMedia
 from engine.notes import RescuedCallEnded
 from engine.rescue.stand_in import StandIn
 from engine.sip.errors import SipError
@@ -43,6 +43,7 @@ class RescuedConversation:
         """``one`` is of who is "caller" in the media."""
         self._stand_ins = (one, other)
         one.conversation = other.conversation = self
+        self._media.changed = self._changed
 
     @property
     def stand_ins(self) -> tuple[StandIn, ...]:
@@ -50,14 +51,18 @@ class RescuedConversation:
 
     # --- Conversation
 
-    def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
-        return self._media.answer(self._side_of(stand_in), offer, now)
+    def answer(self, stand_in: StandIn, offer: bytes, then: Answered, now: float) -> None:
+        self._media.answer(self._side_of(stand_in), offer, then, now)
 
     def offer(self, stand_in: StandIn, now: float) -> bytes:
         return self._media.offer(self._side_of(stand_in), now)
 
     def answered(self, stand_in: StandIn, answer: bytes, now: float) -> None:
         self._media.answered(self._side_of(stand_in), answer, now)
+
+    def _changed(self, side: Side, now: float) -> None:
+        """An agent must hear of other ports."""
+        self._stand_ins[0 if side == "caller" else 1].renegotiate(now)
 
     def _side_of(self, stand_in: StandIn) -> Side:
         return "caller" if stand_in is self._stand_ins[0] else "callee"
@@ -102,8 +107,8 @@ class LostCall:
 
     # --- Conversation
 
-    def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
-        raise SipError("nobody is there to hear", 488)
+    def answer(self, stand_in: StandIn, offer: bytes, then: Answered, now: float) -> None:
+        then(SipError("nobody is there to hear", 488), now)
 
     def offer(self, stand_in: StandIn, now: float) -> bytes:
         raise SipError("nobody is there to hear", 488)

@@ -5,11 +5,11 @@ Their media are lost with the process that relayed them, so that nothing can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from engine.boundary import RescueRecord
 from engine.media.offer_answer import Side
-from engine.media.relay import JoinedMedia, RelayedMedia
+from engine.media.relay import Answered, JoinedMedia, RelayedMedia
 from engine.records import Records
 from engine.rescue.halves import read_half, write_half
 from engine.rescue.node_side import NodeSide
@@ -20,8 +20,11 @@ from engine.sip.errors import SipError
 class LostMedia:
     """The media of a conversation whose relay is gone."""
 
-    def answer(self, side: Side, offer: bytes, now: float) -> bytes:
-        raise SipError("its media were lost with the edge", 488)
+    def __init__(self) -> None:
+        self.changed: Callable[[Side, float], None] = lambda side, now: None
+
+    def answer(self, side: Side, offer: bytes, then: Answered, now: float) -> None:
+        then(SipError("its media were lost with the edge", 488), now)
 
     def offer(self, side: Side, now: float) -> bytes:
         raise SipError("its media were lost with the edge", 488)

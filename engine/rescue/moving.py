@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Protocol
 from engine.boundary import Flow
 from engine.here import Here
 from engine.media.offer_answer import Side
+from engine.media.relay import Answered
 from engine.notes import CallMoving
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import DialogKey, NodeSide
@@ -161,8 +162,8 @@ class Move(Timed):
 
     # --- Conversation
 
-    def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
-        raise SipError("the call is being moved", 491)
+    def answer(self, stand_in: StandIn, offer: bytes, then: Answered, now: float) -> None:
+        then(SipError("the call is being moved", 491), now)
 
     def offer(self, stand_in: StandIn, now: float) -> bytes:
         raise SipError("the call is being moved", 491)

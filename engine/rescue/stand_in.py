@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 from engine.boundary import NEVER, Send
+from engine.media.relay import Answered
 from engine.media.sdp.body import find_sdp
 from engine.notes import MediaRefused
 from engine.rescue.errand import NOBODY, Errand
@@ -30,8 +31,8 @@ _AGAIN_S: Final = 3.0  # §14.1 of RFC 3261 after 491: 2.1 to 4 s
 class Conversation(Protocol):
     """The two dialogs that are one conversation."""
 
-    def answer(self, stand_in: StandIn, offer: bytes, now: float) -> bytes:
-        """The answer to an agent's offer. Raises SipError where it is to be refused."""
+    def answer(self, stand_in: StandIn, offer: bytes, then: Answered, now: float) -> None:
+        """The answer to an agent's offer, or why it is to be refused."""
         ...
 
     def offer(self, stand_in: StandIn, now: float) -> bytes:
@@ -60,6 +61,7 @@ class StandIn(Timed):
 
     __slots__ = (
         "_answer",
+        "_answering",
         "_ends_at",
         "_errand",
         "_ground",
@@ -76,6 +78,7 @@ class StandIn(Timed):
         self.conversation = conversation
         self.side = side
         self._over = False
+        self._answering = False  # an offer of the agent's is before the relay
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
         self._offers = False  # which bears our offer, so that the ACK is to bear the agent's answer
         self.referred: dict[
@@ -142,23 +145,44 @@ class StandIn(Timed):
 
     def _renew(self, transaction: ServerTransaction, now: float) -> None:
         """A re-INVITE or UPDATE: other media, or a refresh of the session, or both."""
-        request, side = transaction.request, self.side
+        request = transaction.request
         invites = request.method == b"INVITE"
-        if invites and (self._answer is not None or self._invites):
+        if self._answering or (invites and (self._answer is not None or self._invites)):
             transaction.respond(reply(request, 491), now)  # §14.2: one at a time
             return
         try:
             interval = self._asked_interval(request, now)
             found = find_sdp(request.get("content-type") or b"", request.body) if request.body else None
-            body = b""
-            if found is not None:
-                body = self.conversation.answer(self, found.sdp, now)
-            elif invites:
-                body = self.conversation.offer(self, now)
+            body = self.conversation.offer(self, now) if found is None and invites else b""
         except SipError as error:
             lines = block(b"Min-SE: %d" % _LEAST_INTERVAL_S) if error.status == 422 else EMPTY
             transaction.respond(reply(request, error.status, headers=lines), now)
             return
+        if found is None:
+            self._agree_to(transaction, interval, body, body != b"", now)
+            return
+
+        def answered(answer: bytes | SipError, now: float) -> None:
+            self._answering = False
+            if self._over or isinstance(answer, SipError):
+                status = 481 if self._over or not isinstance(answer, SipError) else answer.status
+                transaction.respond(reply(request, status), now)
+            else:
+                self._agree_to(transaction, interval, answer, False, now)
+
+        self._answering = True
+        self.conversation.answer(self, found.sdp, answered, now)
+
+    def _agree_to(
+        self,
+        transaction: ServerTransaction,
+        interval: SessionInterval | None,
+        body: bytes,
+        offers: bool,
+        now: float,
+    ) -> None:
+        """Say yes to a re-INVITE or UPDATE; ``offers``: the body is an offer of ours."""
+        request, side = transaction.request, self.side
         side.dialog.refresh_target(request)
         side.interval = interval  # none asked for: none from now on (RFC 4028 §9)
         timer = EMPTY
@@ -169,8 +193,8 @@ class StandIn(Timed):
         headers = self._contact + _ALLOW + timer + (_SDP if body else EMPTY)
         response = reply(request, 200, headers=headers, body=body)
         self._keep_session(now)
-        if invites:
-            self._offers = found is None
+        if request.method == b"INVITE":
+            self._offers = offers
             self._answer = UnconfirmedAnswer(transaction, response, self._ground.timers, self._no_ack, now)
         else:
             transaction.respond(response, now)

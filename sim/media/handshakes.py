@@ -45,6 +45,8 @@ class Handshakes:
 
     def talks(self, end: AgentEnd) -> None:
         """An agent has a new agreement."""
+        if end.keyed_with is not None and end.keyed_with not in end.talking.remote.fingerprints:
+            end.keyed_with = None  # another certificate is promised, and so another association (RFC 8842 §4)
         if end.uses_ice:
             end.asks += 1
             end.pair = None if end.pair != end.talking.target else end.pair

@@ -14,6 +14,7 @@ from engine.notes import CallMoved, CallMoving, CallNotRescued, RescuedCallEnded
 from sim.agents.notes import CallEnded
 from sim.media import Heard
 from sim.run import Run, simulate
+from tests.sim.test_rescue_seeds import RTPENGINES
 
 DEPLOYMENT = """\
 edges:
@@ -22,7 +23,7 @@ edges:
       web: {transport: wss, host: 127.0.0.1, port: 7443}
       phones: {host: 127.0.0.1}
       inside: {host: 127.0.0.2}
-    relay: builtin
+    relay: RELAY
     rescue: {others: move, RESCUE}
 nodes:
   FS1: &fs
@@ -61,11 +62,18 @@ class Story(NamedTuple):
 
 
 @cache
-def story(seed: int, calls: int = 8, rescue: str = "", hold_s: float = 45.0, second: bool = True) -> Story:
+def story(
+    seed: int,
+    calls: int = 8,
+    rescue: str = "",
+    hold_s: float = 45.0,
+    second: bool = True,
+    relay: str = "builtin",
+) -> Story:
     """Phones and browsers call a tone, an echo, and one that answers late; each node has some of them."""
     random = Random(seed)
     died_s = round(random.uniform(6.0, 16.0), 3)
-    text = DEPLOYMENT.replace(", RESCUE", f", {rescue}" if rescue else "")
+    text = DEPLOYMENT.replace("RELAY", relay).replace(", RESCUE", f", {rescue}" if rescue else "")
     text = text.replace("PHONES", f"1000-{999 + max(calls, 2)}")
     callers = [f"phones/{1000 + index}" for index in range(calls)]
     if calls == 8:
@@ -102,6 +110,11 @@ SEEDS, CHUNK = range(60), 10
 def test_the_agents_hear_an_application_again(first: int) -> None:
     for seed in range(first, first + CHUNK):
         goes_on(story(seed))
+
+
+def test_they_do_so_where_rtpengines_relay() -> None:
+    for seed in range(6):
+        goes_on(story(seed, relay=RTPENGINES))
 
 
 def test_a_storm_is_spread_over_time() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import topologies
 from engine.boundary import Note
-from engine.notes import CallNotRescued, CallRescued, RescuedCallEnded
+from engine.notes import CallNotRescued, CallRescued, MediaMoved, MediaNotJoined, MediaNotMoved, RescuedCallEnded
 from sim.agents.notes import CallEnded
 from sim.media import Heard
 from sim.run import Run, simulate
@@ -24,7 +24,7 @@ edges:
       web: {transport: wss, host: 127.0.0.1, port: 7443}
       phones: {host: 127.0.0.1}
       inside: {host: 127.0.0.2}
-    relay: builtin
+    relay: RELAY
 nodes:
   FS1: &fs
     host: 127.0.1.1
@@ -44,6 +44,11 @@ scenarios:
     media: streams
     faults:
 """
+RTPENGINES = """
+      rtpengine:
+        - {name: RTP1, host: 127.0.4.1, media: {inside: 127.0.5.1}}
+        - {name: RTP2, host: 127.0.4.2, media: {inside: 127.0.5.2}}
+      interfaces: {outside: {serves: [web, phones]}, inside: {serves: [inside]}}"""
 N = TypeVar("N", bound=Note)
 
 
@@ -61,12 +66,21 @@ class Story(NamedTuple):
         return [heard for heard in self.told(Heard) if not heard.listener.startswith("FS")]
 
 
-def deployment(conversations: int, events: bool, death: str, died_s: float, *, kept: bool = False) -> Topology:
-    """Phones and browsers in all combinations; one more phone listens to an echo."""
+def deployment(
+    conversations: int,
+    events: bool,
+    death: str,
+    died_s: float,
+    relay: str = "builtin",
+    more: str = "",
+    *,
+    kept: bool = False,
+) -> Topology:
+    """Phones and browsers in all combinations; one more phone listens to an echo. ``more`` are faults besides."""
     users = 2 * conversations + 1
     phones, browsers = range(1000, 1000 + users), range(3000, 3000 + users)
     pairs = [(phones, phones), (phones, browsers), (browsers, phones), (browsers, browsers)]
-    text = DEPLOYMENT.replace("EVENTS", str(events).lower()).replace("USERS", "1000-4999")
+    text = DEPLOYMENT.replace("RELAY", relay).replace("EVENTS", str(events).lower()).replace("USERS", "1000-4999")
     if kept:
         text = "databases: {main: {}}\n" + text.replace("relay: builtin", "relay: builtin\n    store: main")
     text = text.replace("PHONES", f"{phones[0]}-{phones[-1]}").replace("BROWSERS", f"{browsers[0]}-{browsers[-1]}")
@@ -79,14 +93,16 @@ def deployment(conversations: int, events: bool, death: str, died_s: float, *, k
     text += f"      - {{at_s: 3, kind: call, target: phones/{phones[-1]}, to: 9196, hold_s: 25}}\n"
     for node in ("FS1", "FS2"):
         text += f"      - {{at_s: {died_s}, kind: {death}, target: {node}}}\n"
-    return topologies.parse(text.encode())
+    return topologies.parse((text + more).encode())
 
 
 @cache
-def story(seed: int, *, conversations: int = 4, events: bool = True, death: str = "kill") -> Story:
+def story(
+    seed: int, *, conversations: int = 4, events: bool = True, death: str = "kill", relay: str = "builtin"
+) -> Story:
     """Both nodes die at a moment that the seed chooses."""
     died_s = round(Random(seed).uniform(6.0, 16.0), 3)
-    return Story(simulate(deployment(conversations, events, death, died_s), seed=seed), died_s)
+    return Story(simulate(deployment(conversations, events, death, died_s, relay), seed=seed), died_s)
 
 
 def goes_on(told: Story, conversations: int, most_s: float) -> None:
@@ -122,6 +138,32 @@ def test_a_node_that_only_falls_silent_costs_no_more_than_its_probes_take(first:
         goes_on(story(seed, events=False, death="freeze"), 4, 12.1)
 
 
+@pytest.mark.parametrize("first", range(0, 20, 10))
+def test_nor_does_anybody_where_rtpengines_relay(first: int) -> None:
+    """Both calls of a conversation are at one of the two, or each at another."""
+    for seed in range(first, first + 10):
+        goes_on(story(seed, relay=RTPENGINES), 4, 0.4)
+        assert story(seed, relay=RTPENGINES).told(MediaNotJoined) == []
+
+
+def test_a_rescued_conversation_outlives_its_rtpengine_too() -> None:
+    """It is moved as any other, by re-INVITEs in the name of the node that is gone."""
+    for seed in range(5):
+        more = "      - {at_s: 14, kind: kill, target: RTP1}\n"
+        topology = deployment(4, True, "kill", 8.0 + seed / 10, RTPENGINES, more)
+        told = Story(simulate(topology, seed=seed), 14.0)
+        assert told.told(MediaMoved)
+        assert told.told(MediaNotMoved) == told.told(MediaNotJoined) == []
+        goes_on(told, 4, 3.0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(20, 200, 20))
+def test_nor_does_anybody_there_over_many_seeds(first: int) -> None:
+    for seed in range(first, first + 20):
+        goes_on(story(seed, relay=RTPENGINES), 4, 0.4)
+
+
 def test_two_hundred_conversations_at_once() -> None:
     told = story(1, conversations=200)
     goes_on(told, 200, 0.3)
@@ -140,7 +182,8 @@ def test_a_call_to_an_application_ends_at_once_and_says_why() -> None:
 def test_a_node_that_wakes_may_answer_calls_that_were_answered_elsewhere() -> None:
     """Its late 2xx makes a second dialog, which the caller ends; the request is forgotten by then."""
     text = (
-        DEPLOYMENT.replace("EVENTS", "false")
+        DEPLOYMENT.replace("RELAY", "builtin")
+        .replace("EVENTS", "false")
         .replace("USERS", "1000-1009")
         .replace("duration_s: 40", "duration_s: 20")
     )

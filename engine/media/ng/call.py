@@ -12,7 +12,8 @@ from dataclasses import replace
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from engine.media.codecs import read_codecs, to_offer, write_codecs
+from engine.boundary import Address
+from engine.media.codecs import Codec, read_codecs, to_offer, write_codecs
 from engine.media.conversation import Conversation, nothing_left
 from engine.media.ng import commands
 from engine.media.ng.bencode import Told
@@ -55,6 +56,16 @@ class Known(NamedTuple):
     faults: tuple[str, ...]
 
 
+class Half(NamedTuple):
+    """What goes on of a call when its other side is gone."""
+
+    said: Description  # the side's last
+    told: bytes  # what it was given last
+    place: int  # of the audio's m= line
+    spoken: tuple[Codec, ...]  # in its own numbers, best first
+    link: Address  # where rtpengine takes the other side's packets
+
+
 class _Stream:
     """One stream: how each side speaks, how we call it to each, and the offer that stands or stood last."""
 
@@ -80,6 +91,7 @@ class NgCall:
         self._streams: dict[int, _Stream] = {}
         self._hosts: dict[Side, str] = {}  # where each side was told that we are
         self.offered: Content | None = None  # what rtpengine was last asked of an offer
+        self._tag = ""  # of the dialog in which an exchange was completed last
 
     def described(self, carrier: Carrier, tag: str, text: bytes) -> Question | Known:
         """A message carries a description. ``tag`` is the callee's, "" where the message has none yet.
@@ -109,6 +121,8 @@ class NgCall:
             faults += self._redirect(side, description, content)
             if said.role is Role.OFFER:
                 self.offered = content
+            elif said.role is Role.ANSWER:
+                self._tag = tag
         except SipError:
             self._talk.unsaid(carrier, tag)
             raise
@@ -147,6 +161,87 @@ class NgCall:
             commands.offer(self.name, "caller", offer, shape, interfaces),
             commands.answer(self.name, "caller", "callee", answer, StreamShape(shape.told, shape.teller)),
         )
+
+    def told(self, side: Side) -> bytes:
+        """The description that a side was given last; empty where there was none."""
+        return self._talk.told(side)
+
+    def half(self, side: Side) -> Half:
+        """What goes on when the other side is gone.
+
+        Raises
+        ------
+        SdpError
+            488 where there is no audio to go on with.
+        """
+        negotiation, other = self._talk.negotiation(self._tag), OTHER[side]
+        place = next((index for index, stream in self._streams.items() if stream.kind == b"audio"), None)
+        said = None if negotiation is None else negotiation.agreed.get(side)
+        told, told_other = self._talk.told(side), self._talk.told(other)
+        if said is None or place is None or place >= len(said.media) or not told or not told_other:
+            raise SdpError("no audio that could go on", 488)
+        limits = self._settings.limits
+        given, link = parse(told, limits), parse(told_other, limits)
+        address = read_remote(link, link.media[place]).address
+        if address is None or given.media[place].rejected or said.media[place].rejected:
+            raise SdpError("no audio that could go on", 488)
+        own, others = read_codecs(said.media[place]), read_codecs(given.media[place])
+        # The answer's order is what is spoken: of who offered that is what it was told.
+        first = others if negotiation is not None and negotiation.offerer == side else own
+        second = {codec.key: codec for codec in (own if first is others else others)}
+        both = [codec.key for codec in first if codec.key in second]
+        mine = {codec.key: codec for codec in reversed(own)}
+        return Half(said, told, place, tuple(mine[key] for key in both), address)
+
+    def offer_alone(self, side: Side, asked: Description, shape: StreamShape) -> Content:
+        """What rtpengine is asked when a side is to be told in place of the other, which is gone. Raises SdpError
+        as ``described``."""
+        content = self.offer_of(side, bytes(asked), shape)
+        self._redirect(side, asked, content)
+        return content
+
+    def offer_of(self, side: Side, said: bytes, shape: StreamShape) -> Content:
+        """An offer of a side."""
+        interfaces = (self._sides[side].interface, self._sides[OTHER[side]].interface)
+        return commands.offer(self.name, side, said, shape, interfaces)
+
+    def answer_alone(
+        self, side: Side, out: Description, given: Description, place: int, direction: Direction
+    ) -> bytes:
+        """The answer to a side's new offer ``out``, of which only the audio goes on; ``given`` is rtpengine's.
+
+        Raises
+        ------
+        SdpError
+            500 where that gives not what is needed.
+        """
+        self._talk.offered(side, out)
+        for index, section in enumerate(out.media):
+            if index != place:
+                self._talk.answer_no(OTHER[side], index, section)
+        return self._tell_audio(side, out, given, place, read_remote(out, out.media[place]), direction)
+
+    def offer_again(
+        self, side: Side, told: bytes, place: int, direction: Direction, given: bytes | None = None
+    ) -> bytes:
+        """What a side was told last, as an offer; with what an rtpengine has ``given``, if it did.
+
+        Raises
+        ------
+        SdpError
+            500 as in ``answer_alone``.
+        """
+        out = parse(told, self._settings.limits)
+        shown = read_remote(out, out.media[place])
+        source = parse(told if given is None else given, self._settings.limits)
+        return self._tell_audio(side, out, source, place, shown, direction)
+
+    def _tell_audio(
+        self, side: Side, out: Description, given: Description, place: int, shown: Remote, direction: Direction
+    ) -> bytes:
+        mid = shown.mid if shown.profile.named else None
+        local = _take(out, given, place, shown.profile, direction, mid, shown.profile)
+        return self._finished(side, out, [local], feedback=False)
 
     def _standing(self, description: Description) -> bytes:
         """A description with the streams that stand."""

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 from engine.boundary import NEVER, Datagram, Effect, Input, StreamClosed, StreamData, StreamOpened, Unreachable
 from engine.config import RELAYS, RelayConfig
@@ -20,6 +20,7 @@ from engine.media.ng import commands
 from engine.media.ng.call import Content, Known, NgCall, NgSide, Question
 from engine.media.ng.client import NgClient, Outcome, Silence
 from engine.media.ng.commands import CallName
+from engine.media.ng.joined import End, NgJoined
 from engine.media.ng.servers import NgServer, NgServers
 from engine.media.ng.settings import NgConfig
 from engine.media.ng.statistics import Statistics
@@ -148,6 +149,10 @@ class NgRelay(Timed):
         self._open.pop(media, None)
         self._to_renew.pop(media, None)
 
+    def join(self, one: _Joinable, other: _Joinable, now: float) -> NgJoined:
+        """Let a side of one call and one of another hear each other. Raises SipError where that can't be."""
+        return NgJoined(self, _end_of(*one), _end_of(*other), now)
+
     # --- moving calls
 
     def _server_down(self, server: NgServer, now: float) -> None:
@@ -175,7 +180,7 @@ class NgRelay(Timed):
                 break  # none can serve: look again
             del self._to_renew[media]
             if media.lost:
-                if not self.renew(media, now):
+                if not (self.renew(media, now) if media.joined is None else media.joined.move(media, now)):
                     self._to_renew[media] = None  # its dialog doesn't stand yet
                 break
         if self._to_renew:
@@ -213,6 +218,7 @@ class NgMedia:
         self.lost = False  # its rtpengine has died or forgotten it, and no offer has moved it yet
         self.stands_since = NEVER  # when an answer was sent on first, so that there are media
         self.statistics = Statistics()
+        self.joined: NgJoined | None = None  # its agent speaks with one of another call, and its node is gone
         self._busy = False
         self._waiting: deque[Callable[[float], None]] = deque()
         self._over = False
@@ -253,17 +259,30 @@ class NgMedia:
             self.tell(deque(self.call.agreement(tag)), now)
 
     def told(self, side: Side) -> bytes:
-        return b""  # nothing that could be joined with a node's answer
+        return self.call.told(side)
 
     def join(self, side: Side, other: RelayedMedia | JoinedMedia, other_side: Side, now: float) -> JoinedMedia:
-        raise SipError("an rtpengine cannot join two calls under way", 501)
+        return self._relay.join((self, side), (other, other_side), now)
 
     def release(self, now: float) -> None:
+        if self.joined is None:  # else its agent goes on without it
+            self.end(now)
+
+    def end(self, now: float) -> None:
+        """Nobody needs these media any more."""
         self._over = True
         if not self._busy:
             self._close(now)
 
     # --- orders
+
+    def after(self, begin: Callable[[float], None], now: float) -> None:
+        """Begin orders of another's, who says ``free`` in the end, when none is under way."""
+        if self._busy:
+            self._waiting.append(partial(self.after, begin))
+            return
+        self._busy = True
+        begin(now)
 
     def tell(self, contents: deque[Content], now: float) -> None:
         """Tell rtpengine something that nobody waits for."""
@@ -384,6 +403,20 @@ class _Asking:
         self._media.call.refused(self._carrier, self._tag)
         self._then(error, now)
         self._media.free(now)
+
+
+_Joinable: TypeAlias = tuple[RelayedMedia | JoinedMedia, Side]
+
+
+def _end_of(media: RelayedMedia | JoinedMedia, side: Side) -> End:
+    end = None
+    if isinstance(media, NgJoined):
+        end = media.end(side)
+    elif isinstance(media, NgMedia):
+        end = End(media, side)
+    if end is None or end.media.server is None:
+        raise SipError("its media are at no rtpengine", 488)
+    return end
 
 
 def _nothing(now: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from random import Random
 from typing import Final, Literal
 
@@ -89,6 +90,7 @@ class ModelledCall:
         self._open = "caller" if text(order, b"from-tag") == self._offerer else "callee"
         self._tags.add(text(order, b"from-tag"))
         self._ask_for(order)
+        self._call.settings = replace(self._call.settings, codecs=_codec_policy(order))
         return self._described(Carrier(self._open, "INVITE", self._number), text(order, b"sdp"), now)
 
     def _ask_for(self, order: Mapping[bytes, Value]) -> Kind:

@@ -157,6 +157,11 @@ class Stage:
         """Have the node end all its calls."""
         self._hosts[NODE].deliver(AgentOrder("shutdown"))
 
+    def kill_node(self) -> None:
+        """End the node and its sound at once."""
+        self._hosts[NODE].kill()
+        self.sound.close()
+
     def registered(self, user: str) -> bool:
         """Whether the node knows where this user is."""
         return any(each.user == user for each in self.of(NODE, BindingStored))

@@ -18,6 +18,7 @@ class RelayWorld(World):
     def __init__(self, **settings: Any) -> None:
         self.servers = {server.address: server for server in (Modelled(1), Modelled(2))}
         self.dead: set[Address] = set()
+        self.silent: set[Address] = set()
         config = RelayConfig(
             interfaces=(
                 MediaInterface(name="outside", host="", serves=("outside", "wss")),
@@ -38,7 +39,7 @@ class RelayWorld(World):
                 super()._do([effect])
             elif effect.flow.peer in self.dead:
                 self._do(self.edge.receive(Unreachable(effect.flow, "port unreachable"), self.now))
-            else:
+            elif effect.flow.peer not in self.silent:
                 for data in self.servers[effect.flow.peer](effect.data, self.now):
                     self._do(self.edge.receive(Datagram(effect.flow, data), self.now))
 

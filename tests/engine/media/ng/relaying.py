@@ -12,10 +12,11 @@ from engine.boundary import Address, Datagram, Effect, Flow, Interface, Note, Se
 from engine.config import MediaInterface, RelayConfig
 from engine.media.ng import commands
 from engine.media.ng.bencode import Told
+from engine.media.ng.joined import NgJoined
 from engine.media.ng.relay import NgMedia, NgRelay
 from engine.media.ng.settings import NgConfig, NgServerConfig
 from engine.media.ng.wire import write_message
-from engine.media.offer_answer import Carrier
+from engine.media.offer_answer import Carrier, Side
 from engine.media.profiles import Kind
 from engine.media.relay import Outcome, Passage, Peer
 from engine.media.rules import MediaStats, Port, ReleasePorts
@@ -123,6 +124,7 @@ class Relaying:
         self.relay.settings = settings
         self.relay.renew = self._renewed
         self.orders: list[bytes] = []
+        self.replies: list[bytes] = []
 
     def _renewed(self, media: NgMedia, now: float) -> bool:
         self.renewed.append(media)
@@ -143,7 +145,15 @@ class Relaying:
                 peer = send.flow.peer
                 if peer not in self.dead:
                     for answer in self.servers[peer](send.data, self.now):
+                        self.replies.append(answer)
                         self.relay.client.datagram(send.flow, answer, self.now)
+
+    def join(self, one: Call, side: Side, other: Call, other_side: Side) -> NgJoined:
+        """The node of two calls is gone."""
+        joined = one.media.join(side, other.media, other_side, self.now)
+        self.settle()
+        assert isinstance(joined, NgJoined)
+        return joined
 
     def run(self, until_s: float) -> None:
         """Let time pass."""

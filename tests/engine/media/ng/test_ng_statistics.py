@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import socket
-import struct
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 from hypothesis import given
 
-from engine.boundary import Address
 from engine.media.mos import mos, rating
 from engine.media.ng import commands
 from engine.media.ng.bencode import Value
@@ -18,11 +13,12 @@ from engine.media.ng.commands import CallName
 from engine.media.ng.statistics import Statistics, read_statistics
 from engine.notes import MediaEnded
 from tests.engine.media.ng.relaying import NOTHING, Call, Modelled, Real, Relaying
+from tests.engine.media.ng.speakers import Speaker, speakers
 from tests.engine.media.ng.test_ng_bencode import VALUES
 from tests.engine.media.ng.test_ng_failover import set_up
 from tests.engine.media.ng.test_ng_relay import process
 from tests.engine.media.relay import read
-from tests.engine.media.written import BARESIP, crlf
+from tests.engine.media.written import BARESIP
 from tests.live.peers import rtpengine
 
 __all__ = ["process"]  # a fixture
@@ -97,68 +93,6 @@ def test_whatever_an_answer_says_is_read_or_passed_over(tags: Value, media: Valu
 
 
 # --- against rtpengine itself ---------------------------------------------------------------------------------
-
-
-class Speaker:
-    """One side: RTP of PCMU with its RTCP beside it."""
-
-    def __init__(self, host: str, ssrc: int) -> None:
-        self.host = host
-        self.ssrc = ssrc
-        self.rtp, self.rtcp = _pair(host)
-        self.port = self.rtp.getsockname()[1]
-
-    def description(self) -> bytes:
-        return crlf(f"""
-v=0
-o=- 1 1 IN IP4 {self.host}
-s=-
-c=IN IP4 {self.host}
-t=0 0
-m=audio {self.port} RTP/AVP 0
-""")
-
-    def speaks(self, number: int, target: Address) -> None:
-        packet = struct.pack("!BBHII", 0x80, 0, number, number * 160, self.ssrc) + bytes(160)
-        self.rtp.sendto(packet, target)
-
-    def reports(self, moment: int, target: Address, *, heard: int = 0, at: int = 0, lost: int = 0) -> None:
-        """A sender's report; or with ``heard`` one on who has that SSRC, whose report of ``at`` came 20 ms ago."""
-        if heard:
-            block = struct.pack("!IIIIII", heard, 26 << 24 | lost, moment, 40, at << 16, int(0.02 * 65_536))
-            packet = struct.pack("!BBHI", 0x81, 201, 7, self.ssrc) + block
-        else:
-            packet = struct.pack("!BBHIIIIII", 0x80, 200, 6, self.ssrc, moment, 0, 0, moment, moment * 160)
-        self.rtcp.sendto(packet, (target[0], target[1] + 1))
-
-    def close(self) -> None:
-        self.rtp.close()
-        self.rtcp.close()
-
-
-def _pair(host: str) -> tuple[socket.socket, socket.socket]:
-    """An even port and the next."""
-    while True:
-        one, other = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
-        one.bind((host, 0))
-        port = one.getsockname()[1]
-        try:
-            if port % 2 == 0:
-                other.bind((host, port + 1))
-                return one, other
-        except OSError:
-            pass
-        one.close()
-        other.close()
-
-
-@contextmanager
-def speakers(*hosts: str) -> Iterator[list[Speaker]]:
-    with ExitStack() as stack:
-        found = [Speaker(host, 10 + number) for number, host in enumerate(hosts)]
-        for each in found:
-            stack.callback(each.close)
-        yield found
 
 
 def test_a_real_one_is_understood(process: rtpengine.Rtpengine) -> None:
