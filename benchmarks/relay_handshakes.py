@@ -24,7 +24,7 @@ from engine.live.relay.dtls import Association, new_context
 
 AT_ONCE = 16
 PATIENCE_S = 20.0
-LATER_S = 12  # when siptwin has given a hand-shake's memory back
+LATER_S = 12  # when nobody asks for a last flight again
 
 
 class Browser:

@@ -75,6 +75,23 @@ def test_both_worlds_hear_the_same() -> None:
         assert len([note for note in told if isinstance(note, MediaEnded)]) == 8
 
 
+def test_browsers_are_heard_in_both_worlds() -> None:
+    """By ICE and DTLS on real sockets, by what stands for them in virtual time."""
+    text = TOPOLOGY.replace(
+        b"inside: {host: 127.0.0.2}", b"inside: {host: 127.0.0.2}, web: {host: 127.0.0.1, transport: ws}"
+    )
+    text = text.replace(b"phones: {kind: softphone,", b"phones: {kind: browser, transport: ws, interface: web,")
+    topology = parse(text, shown="browsers")
+    run = simulate(topology, seed=3)
+    outcome = rehearse_topology(topology, seed=3, free_ports=True)
+    assert not outcome.violations
+    simulated, rehearsed = heard(run.notes), heard(list(outcome.notes))
+    assert {("1000", "1001", 0), ("1001", "1000", 0)} <= set(simulated)
+    assert sorted(rehearsed) == sorted(simulated)
+    for key, row in simulated.items():
+        assert rehearsed[key].packets == pytest.approx(row.packets, rel=0.3), key
+
+
 def test_calls_leave_no_port_and_no_descriptor_behind(tmp_path: Path) -> None:
     busy = TOPOLOGY.replace(b"rate_per_s: 1", b"rate_per_s: 25").replace(
         b"mean: 1.5}\n        calls: 2", b"mean: 0.5}"
