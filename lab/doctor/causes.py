@@ -137,6 +137,14 @@ CAUSES: Final[Sequence[Cause]] = (
         ),
     ),
     Cause(
+        "own_port",
+        lambda facts: facts.answered and bool(facts.muted),
+        lambda facts: (
+            f"{endpoint(*facts.muted[0].address)}, for sound, is not to be had here: {facts.muted[0].reason}"
+        ),
+        _is("run doctor again, which takes other ports; end what else uses them"),
+    ),
+    Cause(
         "private_address",
         lambda facts: facts.answered and bool(facts.unreachable),
         lambda facts: f"SDP describes {', '.join(facts.unreachable)}, which cannot be reached",

@@ -17,6 +17,7 @@ from engine.sip.framing import parse_datagram
 from engine.sip.message import Request, Response
 from lab.doctor.cast import Agent
 from lab.doctor.ladder import Call, Register
+from lab.rehearsal.voices import Muted
 from lab.rehearsal.webrtc import Secured
 
 N = TypeVar("N", bound=Note)
@@ -176,6 +177,7 @@ class Facts:
     silent: tuple[Agent, ...] = ()
     instead: tuple[str, ...] = ()  # whom they heard, or what
     secured: tuple[Transport, ...] = ()
+    muted: tuple[Muted, ...] = ()
     behind: tuple[str, ...] = ()  # described by nodes to the edge, and out of reach
 
     @property

@@ -28,6 +28,7 @@ from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates, with_certificates
 from lab.rehearsal.stage import Stage
 from lab.rehearsal.tones import Tones, producible
+from lab.rehearsal.voices import Muted
 from lab.rehearsal.webrtc import Secured
 from sim.agents.notes import (
     CallEnded,
@@ -294,6 +295,7 @@ class _Doctor:
             secured=tuple(
                 Transport(end, note) for end in ends for note in seen.notes(end.place, Secured) if answered
             ),
+            muted=tuple(note for end in ends for note in seen.notes(end.place, Muted)),
             behind=seen.behind,
         )
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import ClassVar, Final
 
 from OpenSSL import SSL
 
-from engine.boundary import NEVER, Address, Note
+from engine.boundary import NEVER, Address, Level, Note
+from engine.live.errors import reason_of
 from engine.live.relay.certificate import Certificate
 from engine.live.relay.dtls import new_context
 from engine.media.mos import mos, rating
@@ -32,6 +33,17 @@ _HEADER_BYTES: Final = 12
 _GAP_S: Final = 0.1
 _BUFFER_MS: Final = 40.0
 _CLOCKS_HZ: Final = {"opus": 48_000}  # of time stamps; 8,000 for all else here (RFC 7587 §4.1, RFC 3551 §4.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Muted(Note):
+    """An agent can neither speak nor hear: its address for media is not to be had."""
+
+    level: ClassVar[Level] = Level.WARNING
+    call_id: str
+    agent: str
+    address: Address
+    reason: str
 
 
 class _Ear:
@@ -78,14 +90,19 @@ class _Agent(asyncio.DatagramProtocol):
         """Open the socket, and speak if there is something to say."""
         loop = asyncio.get_running_loop()
         address = (self.talking.told[0], self.talking.source_port)
-        with suppress(OSError):  # who can't speak is not heard, which the rows will say
+        try:
             self._transport, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=address)
-            if self._over:  # the call was shorter than it took to open the socket
-                self._transport.close()
-                return
-            self._look()
-            if self.talking.content in ("speech", "tone"):
-                self._speak(loop.time())
+        except OSError as error:
+            self._voices.tell(
+                self._place, Muted(self.talking.call_id, self.talking.agent, address, reason_of(error))
+            )
+            return
+        if self._over:  # the call was shorter than it took to open the socket
+            self._transport.close()
+            return
+        self._look()
+        if self.talking.content in ("speech", "tone"):
+            self._speak(loop.time())
 
     def change(self, talking: Talking) -> None:
         """A new agreement."""
@@ -222,7 +239,7 @@ class Voices:
         self.random = random
         self.speech = speech or Names()
         self.context: SSL.Context | None = None if certificate is None else new_context(certificate)
-        self._tell = tell
+        self.tell = tell
         self._agents: dict[tuple[str, str], _Agent] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -265,4 +282,4 @@ class Voices:
         agent = self._agents.pop((place, call_id), None)
         if agent is not None:
             for note in agent.end():
-                self._tell(place, note)
+                self.tell(place, note)

@@ -24,6 +24,7 @@ from lab.errors import InputError
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates
 from lab.rehearsal.stage import Stage
+from lab.rehearsal.voices import Muted
 from lab.rehearsal.webrtc import Secured
 from sim.build import parts
 from sim.trace import Trace
@@ -190,6 +191,13 @@ class TestNamesTheCause:
         assert diagnose(failed).name == "dtls"
         assert "no answer" in diagnose(failed).why(failed)
         assert diagnose(secured(ice="done", dtls="done", unread=7)).name == "srtp"
+
+    def test_a_port_of_its_own_that_another_program_has(self) -> None:
+        facts = secured(ice="no answer", dtls="")
+        taken = Muted("call", facts.agent.user, ("127.0.0.1", 20_000), "address already in use")
+        cause = diagnose(replace(facts, muted=(taken,)))
+        assert cause.name == "own_port"
+        assert "127.0.0.1:20000" in cause.why(replace(facts, muted=(taken,)))
 
     def test_other_sound_than_the_other_sides(self) -> None:
         facts = replace(secured(ice="done", dtls="done"), instead=("sound",))

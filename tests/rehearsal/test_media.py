@@ -5,15 +5,21 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import socket
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from engine.boundary import Note
 from engine.live.relay.certificate import new_certificate
 from engine.notes import MediaEnded, MediaFailed, MediaFound
 from lab.rehearsal import rehearse_topology
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.stage import Stage
+from lab.rehearsal.voices import Muted, Voices
+from sim.agents.media import talking
+from sim.agents.sdp import phone_description
 from sim.build import parts
 from sim.media import Heard
 from sim.run import simulate
@@ -90,6 +96,28 @@ def test_browsers_are_heard_in_both_worlds() -> None:
     assert sorted(rehearsed) == sorted(simulated)
     for key, row in simulated.items():
         assert rehearsed[key].packets == pytest.approx(row.packets, rel=0.3), key
+
+
+def test_who_cannot_have_its_address_for_media_says_so() -> None:
+    async def perform() -> list[tuple[str, Note]]:
+        told: list[tuple[str, Note]] = []
+        voices = Voices(lambda: 0.0, lambda place, note: told.append((place, note)), Random(1))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+            taken.bind(("127.0.0.1", 0))
+            phone = phone_description("127.0.0.1", taken.getsockname()[1])
+            talks = talking("call", "1000", phone, phone)
+            assert talks is not None
+            voices.on_note(NoteRecord(0.0, "phones/1000", talks))
+            async with asyncio.timeout(10.0):
+                while not told:
+                    await asyncio.sleep(0.01)
+            voices.close()
+        return told
+
+    (place, muted), _heard = asyncio.run(perform())
+    assert place == "phones/1000"
+    assert isinstance(muted, Muted)
+    assert "in use" in muted.reason
 
 
 def test_calls_leave_no_port_and_no_descriptor_behind(tmp_path: Path) -> None:
