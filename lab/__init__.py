@@ -1,9 +1,9 @@
 """The lab: ask questions of a topology, in a notebook or a script.
 
-    from lab import Experiment, load, simulate
+    import lab
 
-    simulate("seed")                                              # one run, as a report
-    Experiment("seed").vary(policy=["least_loaded", "seed"]).run(replications=20)
+    lab.simulate("seed")                                          # one run, as a report
+    lab.Experiment("seed").vary(policy=["least_loaded", "seed"]).run(replications=20)
 
 Names are imported when they are first used, so that ``import lab`` takes no time.
 """
@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 from lab.notebook import enable
 
 if TYPE_CHECKING:
+    from lab import capacity, plots
+    from lab.doctor import examine
     from lab.errors import InputError
     from lab.experiments import Experiment, Results, interval
     from lab.experiments import load as load_results
@@ -29,6 +31,7 @@ _HOMES: Final = {
     "InputError": ("lab.errors", "InputError"),
     "Results": ("lab.experiments", "Results"),
     "Topology": ("topologies", "Topology"),
+    "examine": ("lab.doctor", "examine"),
     "interval": ("lab.experiments", "interval"),
     "load": ("topologies", "load"),
     "rehearse": ("lab.rehearsal", "rehearse"),
@@ -37,15 +40,19 @@ _HOMES: Final = {
     "load_results": ("lab.experiments", "load"),
     "simulate": ("lab.simulation", "simulate"),
 }
+_ROOMS: Final = ("capacity", "plots")
 
 __all__ = [
     "Experiment",
     "InputError",
     "Results",
     "Topology",
+    "capacity",
+    "examine",
     "interval",
     "load",
     "load_results",
+    "plots",
     "rehearse",
     "rehearse_and_compare",
     "replay",
@@ -54,6 +61,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _ROOMS:
+        return import_module(f"lab.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module 'lab' has no {name!r}; it has {', '.join(__all__)}")
     module, attribute = _HOMES[name]
@@ -61,7 +70,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return sorted(__all__)  # what Tab offers: no helpers of this module's
 
 
 enable()

@@ -1,4 +1,4 @@
-"""The four designs of S21 to S24 on identical agents, calls and faults: who is reached, and what a death costs."""
+"""Four ways to put FreeSWITCH behind NATs, on identical agents and calls: who is reached, what a death costs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,9 @@ LAST_CALLS_S: Final = 15.0
 
 
 class Design(NamedTuple):
-    """A way to build the site: a name, what it is, and what it changes in the chosen one's topology."""
+    """A way to build the site: what FreeSWITCH stores as Contact, and what differs from the chosen topology."""
 
-    name: str
-    what: str
+    contact: str
     change: Callable[[_Plain], None]
 
 
@@ -66,11 +65,16 @@ def _chosen(plain: _Plain) -> None:
 
 
 DESIGNS: Final[Mapping[str, Design]] = {
-    "S21": Design("S21", "direct contact", _direct),
-    "S22": Design("S22", "client-side HA", _client_side),
-    "S23": Design("S23", "media flag", _media_flag),
-    "S24": Design("S24", "edge as Contact", _chosen),
+    "direct_contact": Design("the agent's address as the NAT shows it to the edge", _direct),
+    "client_side_failover": Design("the agent's address, at a node of the agent's own choice", _client_side),
+    "media_flag": Design("the edge; all calls offer browser media, without a relay", _media_flag),
+    "edge_as_contact": Design("the edge, whose relay offers each side what it can take", _chosen),
 }
+
+
+def in_words(design: str) -> str:
+    """A design's name as it is shown."""
+    return design.replace("_", " ")
 
 
 def topology_of(design: str, chosen: Topology | None = None) -> Topology:
@@ -84,7 +88,7 @@ def topology_of(design: str, chosen: Topology | None = None) -> Topology:
     if design not in DESIGNS:
         raise InputError(f"there is no design {design!r} - take one of {', '.join(DESIGNS)}")
     plain = (chosen or _packaged()).model_dump(mode="json", by_alias=True, exclude_defaults=True)
-    plain["name"] = f"{plain.get('name', 'designs')} {design}"
+    plain["name"] = f"{plain.get('name', 'designs')}, {in_words(design)}"
     DESIGNS[design].change(plain)
     return Topology.model_validate(plain)
 
@@ -108,8 +112,8 @@ def compare_designs(
     designs : tuple of str
         Names in `DESIGNS`.
     chosen : Topology, optional
-        The topology of S24 from which the others are derived; default: the one beside this module. Its default
-        scenario kills one node, and calls each agent again and again.
+        The topology of ``edge_as_contact``, from which the others are derived; default: the one beside this
+        module. Its default scenario kills one node, and calls each agent again and again.
     seed : int
         Of all runs.
     on_design : callable, optional
@@ -118,7 +122,7 @@ def compare_designs(
     Returns
     -------
     DataFrame
-        One row a design and client: ``design``, ``what``, ``client``, ``agents``, ``reached_before`` (share of
+        One row a design and client: ``design``, ``client``, ``agents``, ``reached_before`` (share of
         calls answered before the death), ``reached_after`` (while the node is dead), ``calls_lost``, ``cut_off``
         (share of agents that could be called before the death and then, for twice as long as ever before, could
         not), ``unreachable_s`` (mean of those, beyond the longest pause before).
@@ -152,7 +156,6 @@ def _run(design: str, topology: Topology, seed: int) -> pd.DataFrame:
         rows.append(
             {
                 "design": design,
-                "what": DESIGNS[design].what,
                 "client": name.removeprefix("behind_"),
                 "agents": len(client.users),
                 "reached_before": before.reached.mean(),

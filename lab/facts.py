@@ -153,7 +153,7 @@ class RelayedSide:
     dropped: int
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Facts:
     """What happened in a run, as rows in the order of time."""
 
@@ -166,6 +166,10 @@ class Facts:
     pings: list[Ping] = field(default_factory=list)
     media: list[Hearing] = field(default_factory=list)
     relayed: list[RelayedSide] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{each.name} {len(getattr(self, each.name)):,}" for each in fields(self))
+        return f"<Facts, rows of each: {told}>"
 
 
 def gather(records: Iterable[NoteRecord]) -> Facts:

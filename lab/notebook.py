@@ -27,7 +27,6 @@ def enable() -> None:
     formatters: Any = shell.display_formatter.formatters
     formatters["image/png"].for_type_by_name("topologies.topology", "Topology", topology_png)
     formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", figure_png)
-    formatters["text/plain"].for_type_by_name("topologies.topology", "Topology", _topology_in_words)
 
 
 def topology_png(topology: Topology) -> bytes:
@@ -35,12 +34,6 @@ def topology_png(topology: Topology) -> bytes:
     from lab.plots.graph import draw_topology
 
     return figure_png(draw_topology(topology))
-
-
-def _topology_in_words(topology: Topology, printer: Any, _cycle: bool) -> None:
-    """What stands beside the picture: one line, not the whole content."""
-    counted = ", ".join(f"{len(getattr(topology, kind))} {kind}" for kind in ("edges", "nodes", "clients"))
-    printer.text(f"<Topology {topology.name}: {counted}>")
 
 
 def figure_png(figure: Figure) -> bytes:

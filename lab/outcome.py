@@ -12,7 +12,7 @@ from sim.trace import MessageRecord, NoteRecord
 from topologies import Topology
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Outcome:
     """A run that has ended.
 
@@ -62,3 +62,9 @@ class Outcome:
     trace_hash: str | None
     shown: ShownCall | None
     messages: Sequence[MessageRecord] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Outcome of a {self.world}: {self.topology.name}, scenario {self.scenario}, policy {self.policy}, "
+            f"seed {self.seed}, {len(self.notes):,} notes, {len(self.violations):,} violations>"
+        )

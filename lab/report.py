@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from engine import __version__
 from lab.errors import InputError
 from lab.facts import Facts, gather
 from lab.ladder import Ladder, as_text, build_ladder
 from lab.outcome import Outcome
+from lab.outputs import ready_directory, refused
 from lab.results import FrameFormat, Frames, to_frames, write_frames
 from lab.summary import Summary, summarise
 from lab.watch import call_id_of
@@ -22,7 +24,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+RESULTS: Final = Path("results")
+"""Where reports go, each into a directory of its own."""
+
+
+@dataclass(frozen=True, repr=False)
 class Report:
     """A run and what can be said about it."""
 
@@ -35,7 +41,7 @@ class Report:
         """Whether every checker was silent."""
         return not self.outcome.violations
 
-    @property
+    @cached_property
     def frames(self) -> Frames:
         """Calls, attempts, decisions, node states and events as data frames."""
         return to_frames(self.facts)
@@ -149,7 +155,7 @@ def report_on(outcome: Outcome) -> Report:
 def default_directory(outcome: Outcome) -> Path:
     """Where a report goes unless said otherwise: ``results/<topology>-<scenario>-<seed>``."""
     kind = "" if outcome.world == "simulation" else f"-{outcome.world}"
-    return Path("results") / f"{outcome.topology.name}-{outcome.scenario}-{outcome.seed}{kind}"
+    return RESULTS / f"{outcome.topology.name}-{outcome.scenario}-{outcome.seed}{kind}"
 
 
 def write_report(report: Report, directory: Path, form: FrameFormat, *, pictures: bool = True) -> list[Path]:
@@ -160,18 +166,16 @@ def write_report(report: Report, directory: Path, form: FrameFormat, *, pictures
     InputError
         If the directory cannot be written, or Parquet is asked for and its library is missing.
     """
+    ready_directory(directory)
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        written = write_frames(to_frames(report.facts), directory, form)
+        written = write_frames(report.frames, directory, form)
         written += _write_ladder(report, directory, pictures=pictures)
         if pictures:
             written.append(_write_timeline(report, directory))
         summary = directory / "summary.json"
         summary.write_text(json.dumps(report.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(
-            f"cannot write to {directory}: {error.strerror or error} - choose another one with --out"
-        ) from None
+        raise refused(directory, error) from None
     except ImportError:
         raise InputError("Parquet takes pyarrow - pip install 'siptwin[parquet]', or --format csv") from None
     return [*written, summary]

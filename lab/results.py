@@ -26,7 +26,7 @@ _DTYPES: Final[Mapping[Any, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Frames:
     """The tables of a run.
 
@@ -61,6 +61,10 @@ class Frames:
     pings: pd.DataFrame
     media: pd.DataFrame
     relayed: pd.DataFrame
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{each.name} {len(getattr(self, each.name)):,}" for each in fields(self))
+        return f"<Frames, rows of each: {told}>"
 
 
 def to_frames(facts: Facts) -> Frames:

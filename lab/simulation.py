@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from lab.asked import GivenTopology, check_policy, check_run, topology_from
 from lab.deployment import with_policy
 from lab.outcome import Outcome
 from lab.report import Report, report_on
@@ -12,7 +13,7 @@ from sim import run as simulation
 from sim.build import PolicyChoice
 from sim.recorded import Recorded
 from sim.trace import NoteListener, NoteRecord
-from topologies import Topology, load
+from topologies import Topology
 
 
 def run_simulation(
@@ -76,7 +77,7 @@ def run_simulation(
 
 
 def simulate(
-    topology: Topology | str,
+    topology: GivenTopology,
     *,
     scenario: str | None = None,
     policy: PolicyChoice = None,
@@ -88,7 +89,7 @@ def simulate(
 
     Parameters
     ----------
-    topology : Topology or str
+    topology : Topology, str or path
         A name or path is loaded.
     scenario : str, optional
         Default: the topology's own.
@@ -103,15 +104,17 @@ def simulate(
 
     Raises
     ------
-    TopologyError, PolicyError
-        If the topology, the scenario or the policy cannot be used.
+    TopologyError, InputError
+        If the topology, the scenario, the policy or a figure cannot be used.
 
     Examples
     --------
     >>> simulate("single", duration_s=5).sound
     True
     """
-    read = load(topology) if isinstance(topology, str) else topology
+    read = topology_from(topology)
+    check_run(seed, duration_s)
+    check_policy(read, policy)
     outcome = run_simulation(
         read, scenario=scenario, policy=policy, seed=seed, duration_s=duration_s, messages=messages
     )

@@ -64,6 +64,8 @@ plots.draw_heat_map(
     "interval_s",
     of="mean gap (s)",
     title="Probes alone: seconds until a frozen node is out of use",
+    down="probes missed",
+    across="interval of the probes (s)",
 )
 
 # %% [markdown]

@@ -2,8 +2,7 @@
 # # 04 · WebSocket time-outs
 #
 # **Question.** FreeSWITCH grants 180 s, the edge closes WebSockets that were idle for 120 s, and agents are
-# silently logged out (S10 of the source design). When exactly does this happen, and which remedy is good for
-# what?
+# silently logged out. When exactly does this happen, and which remedy is good for what?
 
 # %% tags=["parameters"]
 import os
@@ -101,7 +100,7 @@ table
 # closes those of strangers as early as before.
 #
 # ## Does it agree with what is known?
-# - S10: OpenSIPS' `tcp_connection_lifetime` is 120 s, so each browser is lost 120 s after its login.
+# - OpenSIPS' `tcp_connection_lifetime` is 120 s, so each browser is lost 120 s after its login.
 # - JsSIP waits at least two seconds before it opens a lost WebSocket again (`connection_recovery_min_interval`),
 #   and after a first loss at most two; then come the handshakes.
 # - The rule behind the map: an agent is logged out where the refresh comes later than the idle time, 0.972 of the

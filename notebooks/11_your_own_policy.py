@@ -100,6 +100,7 @@ plots.draw_heat_map(
     "loss",
     of="calls failed over, a run",
     title="What loss provokes",
+    across="packets lost on each link (share)",
 )
 
 # %% [markdown]

@@ -109,7 +109,7 @@ checked(cured)[["severity", "where", "what"]]
 
 # %% [markdown]
 # ## Does it agree with what is known?
-# - S10: the connection's 120 s against the registration's 180 s log every browser out, at its 120th second;
+# - The connection's 120 s against the registration's 180 s log every browser out, at its 120th second;
 #   with the remedy nobody is.
 # - Erlang's formula B for the busy hour while one node is away: 50 Erlang on 40 channels, and on as many as
 #   planned.
@@ -136,7 +136,7 @@ assert (checked(draft)["severity"] == "breaks").any()
 assert not (checked(cured)["severity"] == "breaks").any()
 
 # %% [markdown]
-# ## Last: the same file on real sockets
+# ## The same file on real sockets
 # Two seconds of registrations in real time, with modelled nodes. No checker may speak.
 
 # %%
@@ -148,12 +148,37 @@ print(f"{agents.agents} browsers registered over real WebSockets, {agents.share:
 assert agents.agents == 10
 
 # %% [markdown]
+# ## Last: the doctor
+# It sends agents of its own through each door of the edge: they register, call an echo, a tone and each other,
+# and listen. Here to edges and nodes that it starts on loopback first, as `siptwin doctor draft.yaml --rehearse`
+# does; in production, without `--rehearse`, to what runs. What it finds wrong with the draft:
+
+# %%
+ailing = lab.examine(draft, rehearse=True, listen_s=0.5).frame
+ailing.query("outcome == 'red'")[["step", "told", "cause", "remedy"]]
+
+# %% [markdown]
+# And with the remedies in the file:
+
+# %%
+healthy = lab.examine(cured, rehearse=True, listen_s=0.5).frame
+healthy[["step", "outcome", "told"]]
+
+# %%
+assert set(ailing.query("outcome == 'red'")["cause"]) == {"timers", "relay_off"}
+assert list(ailing["step"]) == list(healthy["step"])
+assert (healthy["outcome"] == "green").all()
+
+# %% [markdown]
 # ## In production
-# 1. `siptwin check my.yaml`: nothing may *break*, and each risk is one that you take knowingly. 2. `siptwin
-# plan`: channels, nodes and edges for the busiest quarter of an hour, with one of them away. 3. `siptwin
-# simulate my.yaml` with the faults that you fear; `siptwin rehearse my.yaml`; `siptwin forecast my.yaml`. 4.
-# FreeSWITCH: the edge's addresses in the ACL (`apply-inbound-acl`), `sip-force-expires` as the file has it,
-# its event socket open to the edge, RTP ports open to the relay. 5. `siptwin serve my.yaml`; `siptwin nodes
-# list` must show each node *active*; one call to 9196 from a softphone, one from a browser; then pull a
-# node's plug while somebody talks. 6. Keep a capture of the first busy hour: `siptwin replay` makes it the
-# test of every later change.
+# 1. `siptwin check my.yaml`: nothing may *break*, and each risk is one that you take knowingly.
+# 2. `siptwin plan`: channels, nodes and edges for the busiest hour, with one of them away.
+# 3. `siptwin simulate my.yaml` with the faults that you fear; `siptwin rehearse my.yaml`; `siptwin forecast
+#    my.yaml`; `siptwin doctor my.yaml --rehearse`: every step green.
+# 4. FreeSWITCH: the edge's addresses in the ACL (`apply-inbound-acl`), `sip-force-expires` as the file has it,
+#    its event socket open to the edge, RTP ports open to the relay.
+# 5. `siptwin serve my.yaml`; `siptwin nodes list` must show each node *active*. Then `siptwin doctor my.yaml
+#    --users 1990,1991,1992,1993 --password-env DOCTOR_PASSWORD`, with accounts that nobody else uses: now real
+#    nodes answer.
+# 6. One call to 9196 from a browser, with ears on; then pull a node's plug while somebody talks.
+# 7. Keep a capture of the first busy hour: `siptwin replay` makes it the test of every later change.

@@ -59,15 +59,15 @@ class Client(Section):
     )
     nodes: Annotated[tuple[str, ...], BeforeValidator(_one_or_many)] = Field(
         default=(),
-        description="Nodes that its users talk to by themselves, past any edge (S22): each begins with the next "
+        description="Nodes that its users talk to by themselves, past any edge: each begins with the next "
         "one and goes on to another when its registration fails.",
     )
     media: Literal["any", "rtp", "webrtc"] = Field(
         default="any",
-        description="Offers taken when called (S9): rtp answers 488 to a browser's, webrtc 603 to plain ones.",
+        description="Offers taken when called: rtp answers 488 to a browser's, webrtc 603 to plain ones.",
     )
     asymmetric: bool = Field(
-        default=False, description="Whether its media leave from another port than its descriptions tell (S8)."
+        default=False, description="Whether its media leave from another port than its descriptions tell."
     )
     users: Users = Field(
         default=UserRange(), description="Its users: a range such as 1000-1019, or a count from 1000 on."

@@ -262,7 +262,7 @@ class Edge(Section):
     keep_alive: KeepAlive = Field(default=KeepAliveConfig(), description="What keeps NAT bindings open.")
     relay: OptionalRelay = Field(
         default=None,
-        description="What media go through (S3): off; builtin; or builtin with these settings.",
+        description="What media go through: off; builtin; or builtin with these settings.",
     )
     store: Store = Field(default=StoreConfig(), description="What outlives the process: a database, or settings.")
     rescue: Rescue = Field(default=RescueConfig(), description="What becomes of calls whose node dies.")

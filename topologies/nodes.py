@@ -86,9 +86,7 @@ class FreeSwitchModel(Section):
     trusts_edges: bool = Field(
         default=False, description="Whether what comes from an edge is not challenged though auth is on."
     )
-    media_webrtc: bool = Field(
-        default=False, description="Whether it offers browser media to whomever it calls (S23)."
-    )
+    media_webrtc: bool = Field(default=False, description="Whether it offers browser media to whomever it calls.")
     media_host: IpAddress | None = Field(
         default=None, description="Address in its session descriptions (ext-rtp-ip); default: its own."
     )

@@ -63,6 +63,13 @@ class Topology(Section):
             raise ContradictionError(problems)
         return self
 
+    def __repr__(self) -> str:
+        counted = ((len(self.edges), "edges"), (len(self.nodes), "nodes"), (len(self.clients), "clients"))
+        told = ", ".join(f"{count} {kind if count != 1 else kind[:-1]}" for count, kind in counted)
+        return f"<Topology {self.name}: {told}>"
+
+    __str__ = __repr__
+
     @property
     def source_path(self) -> Path | None:
         """The file that it was read from."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Final
 
 import typer
 
@@ -53,24 +54,25 @@ def siptwin(
 ) -> None:
     """A SIP edge for FreeSWITCH, and its twin in simulation: one topology file is simulated, rehearsed and served.
 
-    Exit codes: 0 all is well, 1 the run found something wrong, 2 the input is wrong (one line says what to do).
+    Exit codes: 0 all is well, 1 the run found something wrong, 2 the input is wrong (one line says what to do),
+    70 a fault of siptwin's own, 130 interrupted by Ctrl-C.
     """
 
 
-app.command()(simulate)
-app.command()(rehearse)
-app.command()(serve)
-app.command()(status)
-app.command()(check)
-app.command()(doctor)
-app.command()(certificate)
-app.command()(plan)
-app.command()(designs)
-app.command()(sweep)
-app.command()(replay)
-app.command()(forecast)
-app.command()(lab)
-app.add_typer(nodes, name="nodes")
-app.add_typer(calls, name="calls")
-app.add_typer(registrations, name="registrations")
-app.add_typer(db, name="db")
+_FORECAST: Final = "Forecast: in simulation and on loopback"
+_CARRY: Final = "Carry calls"
+_OPERATE: Final = "Operate a running siptwin serve"
+
+_PANELS: Final[Mapping[str, Sequence[Callable[..., None]]]] = {
+    _FORECAST: (simulate, rehearse, forecast, sweep, replay, plan, designs, lab),
+    _CARRY: (check, serve, doctor, certificate),
+    _OPERATE: (status,),
+}
+
+for panel, commands in _PANELS.items():
+    for command in commands:
+        app.command(rich_help_panel=panel)(command)
+app.add_typer(db, name="db", rich_help_panel=_CARRY)
+app.add_typer(nodes, name="nodes", rich_help_panel=_OPERATE)
+app.add_typer(calls, name="calls", rich_help_panel=_OPERATE)
+app.add_typer(registrations, name="registrations", rich_help_panel=_OPERATE)

@@ -1,4 +1,4 @@
-"""``siptwin designs``: the designs of S21 to S24 compared, as a table and a picture."""
+"""``siptwin designs``: four ways to put FreeSWITCH behind NATs compared, as a table and a picture."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def designs(
     seed: Annotated[int, typer.Option("--seed", help="Of all runs.")] = 0,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the picture goes; the suffix is the format.")
-    ] = Path("designs.png"),
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Where the picture goes; the suffix is the format.")
+    ] = Path("results/designs.png"),
     no_pictures: NoPictures = False,
     as_json: Json = False,
 ) -> None:
@@ -30,13 +30,16 @@ def designs(
     Examples:
 
         siptwin designs
-        siptwin designs --json --no-pictures | jq '.[] | select(.design == "S24")'
+        siptwin designs --json --no-pictures | jq '.[] | select(.design == "edge_as_contact")'
     """
     from rich.console import Console
     from rich.progress import Progress
 
     from lab.designs import DESIGNS, compare_designs
+    from lab.outputs import ready_picture
 
+    if not no_pictures:
+        ready_picture(out)
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("simulating", total=len(DESIGNS))
         compared = compare_designs(seed=seed, on_design=lambda: progress.advance(task))
@@ -54,12 +57,12 @@ def designs(
 
 def _print(records: list[dict[str, Any]], console: Console) -> None:
     from lab.cli.tables import table
-    from lab.designs import DESIGNS
+    from lab.designs import DESIGNS, in_words
 
     agents = list(dict.fromkeys(record["client"] for record in records))
     shares = {(record["design"], record["client"]): record["reached_before"] for record in records}
     rows = [(client.replace("_", " "), *(f"{shares[name, client]:.0%}" for name in DESIGNS)) for client in agents]
-    console.print(table("Calls that reach the agent", "", *DESIGNS, rows=rows, words=1))
+    console.print(table("Calls that reach the agent", "", *map(in_words, DESIGNS), rows=rows, words=1))
     costs = []
     for name, design in DESIGNS.items():
         ours = [record for record in records if record["design"] == name]
@@ -68,6 +71,6 @@ def _print(records: list[dict[str, Any]], console: Console) -> None:
         longest_s = max(record["unreachable_s"] for record in ours)
         lost = sum(record["calls_lost"] for record in ours)
         anew = f"{cut_off:.0f} of {reached}"
-        costs.append((name, design.what, f"{lost:,}", anew, f"{longest_s:.0f} s" if cut_off else "-"))
-    columns = ("design", "", "calls lost", "to log in anew", "unreachable")
+        costs.append((in_words(name), design.contact, f"{lost:,}", anew, f"{longest_s:.0f} s" if cut_off else "-"))
+    columns = ("design", "Contact that FreeSWITCH stores", "calls lost", "to log in anew", "unreachable")
     console.print("", table("All calls, and what the node's death costs", *columns, rows=costs, words=2))

@@ -1,6 +1,7 @@
 """Errors at the border to the user: one line on stderr and an exit code, never a traceback.
 
-Exit codes: 0 all is well; 1 the run found something wrong; 2 the input is wrong; 70 a fault of siptwin's own.
+Exit codes: 0 all is well; 1 the run found something wrong; 2 the input is wrong; 70 a fault of siptwin's own; 130
+interrupted.
 """
 
 from __future__ import annotations

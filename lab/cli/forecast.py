@@ -21,8 +21,8 @@ def forecast(
     seed: Seed = 0,
     duration: DurationS = None,
     out: Annotated[
-        Path, typer.Option("--out", metavar="FILE", help="Where the picture goes; the suffix is the format.")
-    ] = Path("forecast.png"),
+        Path, typer.Option("--out", "-o", metavar="FILE", help="Where the picture goes; the suffix is the format.")
+    ] = Path("results/forecast.png"),
     as_json: Json = False,
 ) -> None:
     """Simulate a scenario, rehearse it on real sockets, and compare the two message by message.
@@ -38,10 +38,12 @@ def forecast(
 
     from lab.cli.present import progress_bar
     from lab.cli.reading import read_topology
+    from lab.outputs import ready_picture
     from lab.plots import save
     from lab.twin import rehearse_and_compare
 
     read = read_topology(topology, settings, scenario)
+    ready_picture(out)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"rehearsing {read.name}", total_s, shown=not as_json) as progress:
         found = rehearse_and_compare(

@@ -49,7 +49,17 @@ def lab(
     command.append(f"--LabApp.default_url=/lab/tree/{_FIRST_PAGE}")
     command += ["--no-browser"] * (not browser) + ["--allow-root"] * allow_root
     sys.stderr.flush()
-    os.execv(sys.executable, command)  # this process becomes JupyterLab, so that signals reach it
+    os.execve(sys.executable, command, with_defaults())  # this process becomes JupyterLab: signals reach it
+
+
+def with_defaults() -> dict[str, str]:
+    """The environment, with our defaults for JupyterLab's settings: it asks a newcomer nothing about its news.
+
+    What a user has chosen in JupyterLab counts more, and no file of theirs is touched.
+    """
+    ours = str(Path(__file__).parents[1] / "jupyter")
+    before = os.environ.get("JUPYTER_CONFIG_PATH", "")
+    return {**os.environ, "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, (before, ours)))}
 
 
 def put_notebooks(folder: Path) -> list[Path]:

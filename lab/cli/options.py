@@ -39,6 +39,7 @@ Settings: TypeAlias = Annotated[
         "--set",
         metavar="PATH=VALUE",
         default_factory=list,
+        show_default=False,
         help="Replace one value of the topology, for example edges.edge1.streams.idle_s=300; can be repeated.",
     ),
 ]

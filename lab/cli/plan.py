@@ -125,13 +125,7 @@ def _figure(name: str, value: float) -> str:
 
 
 def _picture(made: Plan, path: Path) -> Path:
-    from lab.errors import InputError
     from lab.plots.plan import draw_plan
     from lab.plots.style import save
 
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return save(draw_plan(made), path)
-    except (OSError, ValueError) as error:  # ValueError: a suffix that matplotlib does not know
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error).partition(" (")[0]
-        raise InputError(f"cannot write {path}: {reason} - choose another one with --out") from None
+    return save(draw_plan(made), path)

@@ -21,6 +21,22 @@ if TYPE_CHECKING:
     from sim.trace import NoteRecord
 
 
+def ready(out: Path | None, capture: Path | None = None) -> None:
+    """See that results can be written, before a run takes its time.
+
+    Raises
+    ------
+    InputError
+        If they cannot.
+    """
+    from lab.outputs import ready_directory, ready_file
+    from lab.report import RESULTS
+
+    ready_directory(out or RESULTS)
+    if capture is not None:
+        ready_file(capture)
+
+
 @contextmanager
 def progress_bar(what: str, total_s: float, *, shown: bool) -> Iterator[Callable[[float], None]]:
     """A bar on stderr, where that is a terminal; yields what is to be told the run's time in seconds."""

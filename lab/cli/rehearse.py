@@ -67,12 +67,13 @@ def rehearse(
     """
     import sys
 
-    from lab.cli.present import log_to_stderr, present, progress_bar
+    from lab.cli.present import log_to_stderr, present, progress_bar, ready
     from lab.cli.reading import read_topology
     from lab.rehearsal import rehearse_topology
 
     killers = dict(each.partition("=")[::2] for each in kill_with or ())
     read = read_topology(topology, settings, scenario)
+    ready(out, capture)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"rehearsing {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = rehearse_topology(

@@ -50,20 +50,20 @@ def replay(
     Examples:
 
         tcpdump -i any -w monday.pcap udp port 5060 or tcp port 8080
-
         siptwin replay monday.pcap my.yaml
-
         siptwin replay monday.pcap my.yaml --policy least_loaded --set edges.edge1.probe.interval_s=1
     """
     from rich.console import Console
 
+    from lab.cli.present import ready
     from lab.cli.reading import read_topology
-    from lab.report import write_report
+    from lab.report import RESULTS, write_report
     from lab.twin import replay as play
 
     read = read_topology(topology, settings)
+    ready(out)
     played = play(capture, read, policy=policy, faults="none" if sound else "recorded", seed=seed)
-    directory = out or Path("results") / f"{capture.stem}-{read.name}-replay"
+    directory = out or RESULTS / f"{capture.stem}-{read.name}-replay"
     written = write_report(played.report, directory, form.value, pictures=not no_pictures)
     written += _write(played, directory, pictures=not no_pictures)
     if as_json:
@@ -75,8 +75,13 @@ def replay(
 
 def _write(played: Replay, directory: Path, *, pictures: bool) -> list[Path]:
     paths = [directory / "then_and_now.csv", directory / "differing_messages.csv"]
-    played.calls.to_csv(paths[0], index=False)
-    played.comparison.differing().to_csv(paths[1], index=False)
+    try:
+        played.calls.to_csv(paths[0], index=False)
+        played.comparison.differing().to_csv(paths[1], index=False)
+    except OSError as error:
+        from lab.outputs import refused
+
+        raise refused(directory, error) from None
     if pictures:
         from lab.plots import save
 

@@ -48,11 +48,12 @@ def simulate(
         siptwin simulate seed --capture seed.pcap
         siptwin simulate single --json --no-pictures | jq .calls
     """
-    from lab.cli.present import log_to_stderr, present, progress_bar
+    from lab.cli.present import log_to_stderr, present, progress_bar, ready
     from lab.cli.reading import read_topology
     from lab.simulation import run_simulation
 
     read = read_topology(topology, settings, scenario)
+    ready(out, capture)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"simulating {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = run_simulation(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lab.cli.errors import FOUND_SOMETHING, INTERRUPTED
 from lab.cli.options import DurationS, Json, PolicyName, ScenarioName, Seed, Settings, TopologyName
 from lab.errors import InputError
 
@@ -26,6 +27,7 @@ def sweep(
             "--vary",
             metavar="PATH=[V, ...]",
             default_factory=list,
+            show_default=False,
             help="A factor and its levels: policy=[seed, least_loaded], edges.edge1.probe.interval_s=[1, 5], ...",
         ),
     ],
@@ -41,7 +43,12 @@ def sweep(
     figures: Annotated[
         list[str],
         typer.Option(
-            "--figure", "-f", metavar="NAME", default_factory=list, help="What to print; can be repeated."
+            "--figure",
+            "-f",
+            metavar="NAME",
+            default_factory=list,
+            show_default=False,
+            help="What to print; can be repeated.",
         ),
     ],
     processes: Annotated[
@@ -69,13 +76,12 @@ def sweep(
     Examples:
 
         siptwin sweep seed --vary 'policy=[seed, least_loaded]' -n 20 --duration 60
-
         siptwin sweep my.yaml --vary 'edges.edge1.probe.interval_s=[1, 2, 5]' -f known_down_s --out results/probes
-
         siptwin sweep my.yaml --vary 'policy=[seed, latency]' -n 1000 --dask tcp://10.0.0.1:8786
     """
     from lab.cli.reading import read_topology
     from lab.experiments import Experiment
+    from lab.experiments.experiment import ALL_TABLES
 
     asked = Experiment(
         read_topology(topology, settings, scenario),
@@ -83,6 +89,7 @@ def sweep(
         policy=policy,
         duration_s=duration,
         seed=seed,
+        keep=ALL_TABLES if out is not None else (),  # figures are printed; tables are for a folder
     ).vary(**dict(map(_factor, vary)))
     results = asked.run(replications, processes=processes, dask=dask, folder=out, progress=not as_json)
     shown = figures or [each for each in _FIGURES if len(results.runs) and results.runs[each].notna().any()]
@@ -93,8 +100,10 @@ def sweep(
         typer.echo(json.dumps(told, indent=2))
     else:
         _print(results, table, shown)
-    if len(results.failures) or not results.complete:
-        raise typer.Exit(1)
+    if not results.complete:
+        raise typer.Exit(INTERRUPTED)
+    if len(results.failures):
+        raise typer.Exit(FOUND_SOMETHING)
 
 
 def _factor(text: str) -> tuple[str, Any]:

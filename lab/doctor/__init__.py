@@ -6,6 +6,6 @@ Each step is green, or red with the cause, as SIP and SDP told it, and the remed
 from __future__ import annotations
 
 from lab.doctor.examine import examine
-from lab.doctor.verdict import Verdict
+from lab.doctor.verdict import Verdict, Verdicts
 
-__all__ = ["Verdict", "examine"]
+__all__ = ["Verdict", "Verdicts", "examine"]

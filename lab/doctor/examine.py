@@ -14,16 +14,17 @@ from typing import Final, TypeVar
 from engine.boundary import AgentOrder
 from engine.config import EdgeConfig
 from engine.live.capture.tap import Capture, Wanted
-from engine.live.loops import run
 from engine.live.relay.certificate import new_certificate
 from engine.sip.message import Request, Response
+from lab.asked import GivenTopology, topology_from
 from lab.doctor.cast import LISTENS, Agent, live_parts, with_agents
 from lab.doctor.causes import diagnose
 from lab.doctor.evidence import Description, Evidence, Facts, Transport, read_description
 from lab.doctor.ladder import Call, Register, Settings, Step, ladder
-from lab.doctor.verdict import Verdict
+from lab.doctor.verdict import Verdict, Verdicts
 from lab.errors import InputError
 from lab.findings.registrations import registrations
+from lab.loops import run_apart
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates, with_certificates
 from lab.rehearsal.stage import Stage
@@ -61,7 +62,7 @@ _PACKETS_MIN: Final = 3  # fewer are chance
 
 
 def examine(
-    topology: Topology,
+    topology: GivenTopology,
     *,
     rehearse: bool = False,
     edge: str | None = None,
@@ -71,13 +72,13 @@ def examine(
     tone: str = TONE,
     listen_s: float = LISTEN_S,
     on_step: Callable[[str], None] | None = None,
-) -> list[Verdict]:
+) -> Verdicts:
     """Try a deployment, step by step.
 
     Parameters
     ----------
-    topology : Topology
-        The deployment; its agents are not needed, but for their users and passwords.
+    topology : Topology, str or path
+        The deployment, or its name or path; its agents are not needed, but for their users and passwords.
     rehearse : bool
         Start edges and modelled nodes on free loopback addresses first; else all run already.
     edge : str, optional
@@ -93,6 +94,11 @@ def examine(
     on_step : callable, optional
         Told the name of each step as it begins.
 
+    Returns
+    -------
+    Verdicts
+        A list of them, one a step; its ``frame`` is a table.
+
     Raises
     ------
     InputError
@@ -100,15 +106,17 @@ def examine(
     LiveError
         If an address is taken.
     """
-    name = edge or next(iter(topology.edges))
-    if name not in topology.edges:
-        raise InputError(f"{topology.name} has no edge {name!r} - {did_you_mean(name, topology.edges)}")
-    staged, agents = with_agents(topology.without_middleboxes(), name, users, password, live=not rehearse)
+    read = topology_from(topology)
+    name = edge or next(iter(read.edges))
+    if name not in read.edges:
+        raise InputError(f"{read.name} has no edge {name!r} - {did_you_mean(name, read.edges)}")
+    staged, agents = with_agents(read.without_middleboxes(), name, users, password, live=not rehearse)
     if rehearse:
         staged = onto_loopback(staged, private=True)
         agents = _moved(staged, agents)
     steps = list(ladder(agents, echo=echo, tone=tone))
-    return run(attend(staged, name, agents, steps, rehearse=rehearse, listen_s=listen_s, on_step=on_step))
+    climbed = attend(staged, name, agents, steps, rehearse=rehearse, listen_s=listen_s, on_step=on_step)
+    return Verdicts(run_apart(climbed))
 
 
 async def attend(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections import Counter
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Outcome: TypeAlias = Literal["green", "red", "skipped"]
 
@@ -34,3 +38,23 @@ class Verdict:
     cause: str = ""
     why: str = ""
     remedy: str = ""
+
+
+class Verdicts(list[Verdict]):
+    """All steps, in order; in a notebook a table."""
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """One row a step, with the attributes of `Verdict` as columns."""
+        import pandas as pd
+
+        columns = [each.name for each in fields(Verdict)]
+        return pd.DataFrame([[getattr(each, name) for name in columns] for each in self], columns=columns)
+
+    def __repr__(self) -> str:
+        counted = Counter(each.outcome for each in self)
+        red = "".join(f"; {each.step}: {each.cause}" for each in self if each.outcome == "red")
+        return f"<Verdicts: {', '.join(f'{count} {outcome}' for outcome, count in counted.items())}{red}>"
+
+    def _repr_html_(self) -> str:
+        return self.frame.drop(columns="cause").to_html(index=False, border=0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, get_args
 
 from engine import __version__
+from lab.asked import GivenTopology, check_run, topology_from
 from lab.errors import InputError
 from lab.experiments.metrics import Measure
 from lab.experiments.progress import Tell, progress_bar
@@ -19,7 +20,7 @@ from lab.experiments.variants import Factor, Variant, factor, variants, with_col
 from lab.experiments.workers import workers
 from lab.results import Frames
 from sim.build import PolicyChoice
-from topologies import Topology, load
+from topologies import Topology
 from topologies.errors import did_you_mean
 
 ALL_TABLES: Final = tuple(each.name for each in fields(Frames))
@@ -45,7 +46,7 @@ class Experiment:
 
     Parameters
     ----------
-    topology : Topology or str
+    topology : Topology, str or path
         What is simulated; a name or path is loaded.
     scenario : str, optional
         Default: the topology's own.
@@ -82,7 +83,7 @@ class Experiment:
 
     def __init__(
         self,
-        topology: Topology | str,
+        topology: GivenTopology,
         *,
         scenario: str | None = None,
         policy: PolicyChoice = None,
@@ -99,12 +100,11 @@ class Experiment:
                 raise InputError(f"there is no table {name!r} - {did_you_mean(name, known)}")
         if MESSAGES in kept and level == "calls":
             raise InputError("level='calls' has no messages - leave the one or the other out")
-        if duration_s is not None and not 0 < duration_s < float("inf"):
-            raise InputError(f"duration_s is {duration_s} - give seconds above 0")
+        check_run(seed, duration_s)
         if level not in get_args(Level):
             raise InputError(f"there is no level {level!r} - {did_you_mean(str(level), get_args(Level))}")
         self._asked = _Asked(
-            topology=load(topology) if isinstance(topology, str) else topology,
+            topology=topology_from(topology),
             scenario=scenario,
             policy=policy,
             duration_s=duration_s,

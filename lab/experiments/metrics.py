@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from lab.results import Frames
 from lab.summary import AbsenceFigures, Summary
+
+if TYPE_CHECKING:
+    from lab.results import Frames
 
 Measure: TypeAlias = "Callable[[Frames], float]"
 """A figure of an author's own, from the tables of a run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ class About:
     """What was asked: enough to run it again."""
 
     siptwin: str
-    topology: str
+    topology: str = field(repr=False)
     topology_name: str
     factors: Mapping[str, str]
     levels: Mapping[str, Sequence[Any]]
@@ -72,6 +72,9 @@ class Results:
             raise AttributeError(
                 f"there is no table {name!r} here - {did_you_mean(name, self._tables)} (see keep= of Experiment)"
             ) from None
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._tables]  # so that Tab offers them
 
     @property
     def tables(self) -> Mapping[str, pd.DataFrame]:

@@ -26,6 +26,9 @@ class Interval:
     def high(self) -> float:
         return self.mean + self.half_width
 
+    def __str__(self) -> str:
+        return f"{self.mean:.4g} ± {self.half_width:.2g} (n = {self.n})"
+
     def __contains__(self, value: float) -> bool:
         return self.low <= value <= self.high
 

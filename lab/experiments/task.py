@@ -93,19 +93,22 @@ def version() -> str:
 
 
 def _simulate(task: Task) -> Done:
-    from lab.results import messages_frame, to_frames
-
     gathering = Gathering()
     messages: list[MessageRecord] = []
     checked = _run(task, gathering, messages)
     scenario = task.topology.scenario(task.scenario)
     until_s = scenario.duration_s if task.duration_s is None else task.duration_s
     summary = summarise(gathering.facts, tuple(task.topology.nodes), scenario.warm_up_s, until_s)
-    frames = to_frames(gathering.facts)
-    measured = {name: float(measure(frames)) for name, measure in task.measures.items()}
-    tables = {each.name: getattr(frames, each.name) for each in fields(frames) if each.name in task.keep}
-    if MESSAGES in task.keep:
-        tables[MESSAGES] = messages_frame(messages)
+    measured: dict[str, float] = {}
+    tables: dict[str, pd.DataFrame] = {}
+    if task.measures or task.keep:  # else a worker is spared the data frames, and half of its start
+        from lab.results import messages_frame, to_frames
+
+        frames = to_frames(gathering.facts)
+        measured = {name: float(measure(frames)) for name, measure in task.measures.items()}
+        tables = {each.name: getattr(frames, each.name) for each in fields(frames) if each.name in task.keep}
+        if MESSAGES in task.keep:
+            tables[MESSAGES] = messages_frame(messages)
     return Done(
         variant=task.variant,
         replication=task.replication,

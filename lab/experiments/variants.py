@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
-from engine.config import PolicyConfig
-from engine.policies.loading import PolicyError, load_policy
 from engine.policy import Policy
+from lab.asked import check_policy
 from lab.errors import InputError
 from lab.experiments.settings import with_settings
 from sim.build import PolicyChoice
 from topologies import Topology, TopologyError
+from topologies.errors import did_you_mean
 
 _PLAIN: Final = (str, int, float, bool)
+_NAMED: Final = ("policy", "scenario")
 TAKEN: Final = ("variant", "replication", "seed")
 
 
@@ -38,7 +39,7 @@ class Factor:
         return [label for label, _ in self.levels]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Variant:
     """One combination of levels, and what it means."""
 
@@ -46,7 +47,11 @@ class Variant:
     labels: Mapping[str, Any]
     topology: Topology
     scenario: str
-    policy: PolicyChoice = field(repr=False)
+    policy: PolicyChoice
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{column} = {label}" for column, label in self.labels.items()) or "as it is"
+        return f"<Variant {self.number}: {self.topology.name}, scenario {self.scenario}, {said}>"
 
     def identity(self) -> dict[str, Any]:
         """What makes it this one and no other, as plain values."""
@@ -78,6 +83,8 @@ def factor(path: str, values: Iterable[Any] | Mapping[str, Any], taken: Sequence
         raise InputError(f"{path} takes one value twice ({labels}) - give labels: {{'one': ..., 'other': ...}}")
     if any(each.path == path for each in taken):
         raise InputError(f"{path} is varied twice - join the two lists")
+    if "." not in path and path not in (*_NAMED, *TAKEN, *Topology.model_fields):
+        raise InputError(f"{path} cannot be varied - {did_you_mean(path, _NAMED)} (or a path: edges.edge1.policy)")
     if path in TAKEN:
         raise InputError(f"{path} cannot be varied - every variant meets the same seeds; see replications")
     return Factor(path, path, tuple(levels))
@@ -129,29 +136,9 @@ def variants(
             raise InputError(str(error.problems[0])) from None
         name = wanted or topology.default_scenario or ""
         changed = with_settings(topology, chosen, name)
-        _loadable(changed, routes)
+        check_policy(changed, routes)
         found.append(Variant(len(found), labels, changed, name, routes))
     return found
-
-
-def _loadable(topology: Topology, policy: PolicyChoice) -> None:
-    """Refuse now what would fail in every run."""
-    try:
-        if isinstance(policy, str):
-            load_policy(PolicyConfig(use=policy))
-        elif isinstance(policy, type):
-            if not issubclass(policy, Policy):
-                raise InputError(f"{policy.__name__} is no policy - derive it from engine.policy.Policy")
-            policy()
-        elif policy is None:
-            for edge in topology.edges.values():
-                load_policy(edge.policy)
-        elif not isinstance(policy, Policy):
-            raise InputError(f"{policy!r} is no policy - give a name, a class or an object of a class")
-    except PolicyError as error:
-        raise InputError(str(error)) from None
-    except TypeError as error:
-        raise InputError(f"policy {policy!r}: {error} - give an object: Mine(option=...)") from None
 
 
 def _policy_identity(topology: Topology, policy: PolicyChoice) -> str:

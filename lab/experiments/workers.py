@@ -36,7 +36,7 @@ def workers(processes: int | None, dask: str | None) -> Workers:
     """
     if dask is not None:
         return _on_dask(dask)
-    count = processes or len(os.sched_getaffinity(0))
+    count = len(os.sched_getaffinity(0)) if processes is None else processes
     if count < 1:
         raise InputError(f"processes is {processes} - give 1 or more, or None for all cores")
     return _here if count == 1 else lambda tasks: _on_cores(tasks, count)
@@ -96,6 +96,7 @@ def _on_dask(address: str) -> Workers:
         distributed: Any = import_module("distributed")
     except ImportError:
         raise InputError("a Dask cluster takes distributed - pip install 'siptwin[dask]'") from None
+    _check_address(address)
 
     def run(tasks: Sequence[Task]) -> Iterator[Done]:
         try:
@@ -110,6 +111,17 @@ def _on_dask(address: str) -> Workers:
             yield from _finished(distributed, client, tasks)
 
     return run
+
+
+def _check_address(address: str) -> None:
+    """Refused here, for a client of a malformed address waits long for its own end."""
+    addressing: Any = import_module("distributed.comm")
+    try:
+        addressing.get_address_host_port(address)
+    except ValueError as error:
+        raise InputError(
+            f"{address!r} is no address of a Dask scheduler ({error}) - write tcp://HOST:PORT"
+        ) from None
 
 
 def _check_versions(client: Any, address: str) -> None:

@@ -62,3 +62,7 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'lab.plots' has no {name!r}; it has {', '.join(__all__)}")
     return getattr(import_module(f"lab.plots.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -22,7 +22,7 @@ def draw_designs(compared: pd.DataFrame) -> Figure:
     compared : DataFrame
         What `lab.designs.compare_designs` brings.
     """
-    rows = compared.assign(name=compared.design + "  " + compared.what)
+    rows = compared.assign(name=compared.design.str.replace("_", " "))
     by_design = rows.groupby("name", sort=False)
     with styled():
         figure = Figure(figsize=(9.5, 6.8), layout="constrained")

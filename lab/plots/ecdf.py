@@ -65,5 +65,6 @@ def draw_ecdf(
         axes.set_xlabel(of)
         axes.set_ylabel("cases that took no longer (%)")
         axes.set_title(title)
-        axes.legend(loc="best")
+        if axes.lines:
+            figure.legend(loc="outside lower center", ncols=2)  # within, a curve may be anywhere
     return figure

@@ -29,7 +29,7 @@ def _blocking(axes: Axes, made: Plan) -> None:
     numbers = _around(channels)
     axes.plot(numbers, [100 * erlang_b(offered, number) for number in numbers], color=BLUE, label="Erlang B")
     _target(axes, 100 * made.wishes.blocking, f"at most {made.wishes.blocking:.2%}")
-    _answer(axes, channels, 100 * erlang_b(offered, channels), f"{channels:,} channels", 8)
+    _answer(axes, channels, 100 * erlang_b(offered, channels), f"{channels:,} channels")
     axes.set_title(f"Calls refused, of {offered:,.1f} Erlang")
     axes.set_xlabel("channels")
     axes.set_ylabel("refused (%)")
@@ -44,11 +44,12 @@ def _waiting(axes: Axes, made: Plan) -> None:
     levels = [100 * service_level(offered, number, handling_s, wishes.within_s) for number in numbers]
     axes.plot(numbers, levels, color=GREEN, label="Erlang C")
     _target(axes, 100 * wishes.level, f"at least {wishes.level:.0%}")
-    _answer(axes, agents, 100 * made["service_level"], f"{agents:,} agents", -16)
+    _answer(axes, agents, 100 * made["service_level"], f"{agents:,} agents", leftwards=True)
     axes.set_title(f"Calls taken within {wishes.within_s:g} s, of {offered:,.1f} Erlang")
     axes.set_xlabel("agents")
     axes.set_ylabel("taken in time (%)")
-    axes.set_ylim(0, 104)
+    axes.set_ylim(0, 114)  # room for the answer above a curve that has come to its end
+    axes.set_yticks(range(0, 101, 20))
     axes.legend(loc="lower right")
 
 
@@ -61,6 +62,14 @@ def _target(axes: Axes, percent: float, words: str) -> None:
     axes.axhline(percent, color=VERMILION, linestyle="--", linewidth=1.0, label=words)
 
 
-def _answer(axes: Axes, number: int, percent: float, words: str, above_pt: float) -> None:
+def _answer(axes: Axes, number: int, percent: float, words: str, *, leftwards: bool = False) -> None:
+    """The answer's point, and its words where its curve is not: above a falling one, left of a rising one."""
     axes.plot(number, percent, marker="o", markersize=6, color=BLACK, linestyle="", zorder=5)
-    axes.annotate(words, (number, percent), xytext=(8, above_pt), textcoords="offset points", fontweight="bold")
+    axes.annotate(
+        words,
+        (number, percent),
+        xytext=(-8 if leftwards else 8, 8),
+        textcoords="offset points",
+        ha="right" if leftwards else "left",
+        fontweight="bold",
+    )

@@ -16,6 +16,8 @@ import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lab.outputs import ready_picture, refused
+
 BLACK: Final = "#000000"
 GREY: Final = "#8c8c8c"
 PALE: Final = "#e6e6e6"
@@ -80,7 +82,10 @@ _RC: Final[dict[Any, Any]] = {
     "grid.color": PALE,
     "grid.linewidth": 0.7,
     "hatch.linewidth": 0.5,
-    "legend.frameon": False,
+    "legend.frameon": True,  # white, so that no line crosses its words
+    "legend.facecolor": "white",
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.9,
     "legend.fontsize": 8,
     "svg.hashsalt": "siptwin",
 }
@@ -92,9 +97,19 @@ def styled() -> AbstractContextManager[None]:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure; the suffix of ``path`` says in which format."""
+    """Write a figure; the suffix of ``path`` says in which format.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written there.
+    """
+    ready_picture(path)
     FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DPI, facecolor="white")
+    try:
+        figure.savefig(path, dpi=DPI, facecolor="white")
+    except OSError as error:
+        raise refused(path, error) from None
     return path
 
 

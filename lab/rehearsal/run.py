@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeGuard
+from typing import TYPE_CHECKING, ClassVar, Final, TypeGuard
 
-from engine.live.loops import run
 from engine.live.notes import MachineFailed
 from engine.live.relay.certificate import new_certificate
+from lab.asked import GivenTopology, check_run, topology_from
 from lab.deployment import with_policy
 from lab.errors import InputError
+from lab.loops import run_apart
 from lab.outcome import Outcome
 from lab.rehearsal.addresses import onto_loopback
 from lab.rehearsal.certificates import relay_certificates, with_certificates
@@ -29,7 +29,7 @@ from sim.part import AgentMedia
 from sim.run import heedless_edges, kept_edges, policy_name, watched_clients
 from sim.schedule import faults_of
 from sim.trace import MessageListener, NoteListener, NoteRecord, Trace
-from topologies import Topology, load
+from topologies import Topology
 from topologies import faults as given
 from topologies.scenarios import Scenario
 
@@ -144,7 +144,7 @@ def rehearse_topology(
     with TemporaryDirectory(prefix="siptwin-") as folder:
         cast = with_certificates(cast, Path(folder))
         stage = Stage(cast, seed, trace, Path(folder), certificates, kill_with, agents=agents)
-        end_s = _run(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
+        end_s = run_apart(_perform(stage, faults, lasts_s, drain_s, checkers, progress))
     return Outcome(
         world="rehearsal",
         topology=staged,
@@ -163,18 +163,8 @@ def rehearse_topology(
     )
 
 
-def _run(performance: Coroutine[Any, Any, float]) -> float:
-    """Run it in an event loop of its own; in a thread where this one has a loop, as Jupyter's kernels do."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return run(performance)
-    with ThreadPoolExecutor(1, "rehearsal") as thread:
-        return thread.submit(run, performance).result()
-
-
 def rehearse(
-    topology: Topology | str,
+    topology: GivenTopology,
     *,
     scenario: str | None = None,
     policy: str | None = None,
@@ -186,7 +176,7 @@ def rehearse(
 
     Parameters
     ----------
-    topology : Topology or str
+    topology : Topology, str or path
         A name or path is loaded.
     scenario, policy, seed, duration_s, messages
         As for `lab.simulate`; it takes as long as the scenario and its last calls.
@@ -198,7 +188,8 @@ def rehearse(
     """
     from lab.report import report_on
 
-    read = load(topology) if isinstance(topology, str) else topology
+    read = topology_from(topology)
+    check_run(seed, duration_s)
     return report_on(
         rehearse_topology(
             read,

@@ -42,7 +42,7 @@ def read_direction(body: bytes) -> bytes:
 
 
 def unfit(body: bytes, takes: Literal["any", "rtp", "webrtc"]) -> int:
-    """The status with which a client refuses an offer that it cannot take (S9), 0 where it can.
+    """The status with which a client refuses an offer that it cannot take, 0 where it can.
 
     A softphone that only knows plain RTP says 488 Not Acceptable Here, JsSIP 603 (Failed to get local SDP).
     """

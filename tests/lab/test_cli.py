@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 from typer.testing import CliRunner, Result
 
 from engine.live.tls import read_tls
+from lab.cli import errors
 from lab.cli.app import app
 from topologies import parse
 
@@ -235,7 +236,23 @@ class TestCheck:
             assert siptwin("check", name).exit_code == 0
 
 
+def test_each_exit_code_is_documented(siptwin: Run) -> None:
+    told = " ".join(siptwin("--help").output.split())
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    for code in (errors.FOUND_SOMETHING, errors.BAD_INPUT, errors.INTERNAL, errors.INTERRUPTED):
+        assert re.search(rf"\b{code}\b", told.partition("Exit codes:")[2])
+        assert f"| {code} |" in readme
+
+
+def test_help_shows_no_python(siptwin: Run) -> None:
+    for command in ("simulate", "sweep", "check"):
+        assert "<class" not in siptwin(command, "--help").output
+
+
 def test_help_names_every_command(siptwin: Run) -> None:
     output = siptwin("--help").output
-    for command in ("simulate", "rehearse", "serve", "check", "certificate", "nodes"):
-        assert command in output
+    commands = [each.callback.__name__ for each in app.registered_commands if each.callback]
+    groups = [each.name for each in app.registered_groups]
+    assert {"simulate", "lab"} <= set(commands)
+    for name in (*commands, *groups):
+        assert f" {name} " in output

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from lab import load_results
 from lab.cli.app import app
+from lab.experiments.task import Done, Task, run_task
 from tests.lab.small import TEXT
 
 VARY = ("--vary", "policy=[least_loaded, seed]", "-n", "2", "--processes", "1")
@@ -62,7 +65,7 @@ def test_a_cluster_takes_the_runs() -> None:
         (("--vary", "edges.edge1.prob.interval_s=[1]"), "did you mean 'probe'"),
         (("--vary", "edges.edge1.probe.interval_s=[1, -1]"), "more than 0"),
         (("-n", "1", "--processes", "1", "-f", "faild_share"), "did you mean 'failed_share'"),
-        (("--dask", "nonsense"), "no Dask scheduler at nonsense"),
+        (("--dask", "nonsense"), "write tcp://HOST:PORT"),
     ],
 )
 def test_no_in_one_line(arguments: tuple[str, ...], words: str) -> None:
@@ -70,3 +73,19 @@ def test_no_in_one_line(arguments: tuple[str, ...], words: str) -> None:
     assert result.exit_code == 2, result.output
     assert words in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_interrupted_it_shows_what_is_done_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def one_and_ctrl_c(tasks: Sequence[Task]) -> Iterator[Done]:
+        yield run_task(tasks[0])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lab.experiments.experiment.workers", lambda _processes, _dask: one_and_ctrl_c)
+    result = siptwin(*VARY)
+    assert result.exit_code == 130, result.output
+    assert "1 runs, interrupted" in result.output
+
+
+def test_tables_are_kept_where_a_folder_is_named(tmp_path: Path) -> None:
+    assert siptwin("-n", "1", "--processes", "1", "--out", "kept").exit_code == 0
+    assert len(load_results(tmp_path / "kept").calls)

@@ -40,6 +40,7 @@ try {
   tell("ran", {
     prompts: seen,
     pictures: await notebook.locator(".jp-OutputArea-output img").count(),
+    asked: await page.locator(".Toastify__toast").allTextContents(),
     errors: await notebook.locator('[data-mime-type="application/vnd.jupyter.error"]').allTextContents(),
   });
 } finally {

@@ -40,7 +40,7 @@ class Target(NamedTuple):
 def target_of(node: Node, user: str, binding: Binding) -> Target:
     """A registered contact: over its Path where it has one (RFC 3327).
 
-    ``;transport=ws`` is what makes FreeSWITCH offer WebRTC media (S6); with a Path the request goes over UDP all
+    ``;transport=ws`` is what makes FreeSWITCH offer WebRTC media; with a Path the request goes over UDP all
     the same.
 
     Raises

@@ -1,4 +1,4 @@
-"""What is learnt of a node: by OPTIONS probes (S15), and from the calls themselves."""
+"""What is learnt of a node: by OPTIONS probes, and from the calls themselves."""
 
 from __future__ import annotations
 

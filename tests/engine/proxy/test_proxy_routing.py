@@ -89,7 +89,7 @@ def test_what_is_advertised_is_what_is_written() -> None:
     assert len(node.got("ACK")) == 1  # the advertised address is recognised as ours
 
 
-# --- within a dialog: each side by the interface on which it stands (S4)
+# --- within a dialog: each side by the interface on which it stands
 
 
 def test_requests_of_the_caller_leave_by_the_nodes_interface() -> None:
@@ -310,7 +310,7 @@ def test_a_transport_that_we_do_not_speak() -> None:
 
 @pytest.mark.parametrize("route", ["<sip:10.0.0.1:5060;lr>", "<sip:10.0.0.1:5060>"], ids=["loose", "fs_path"])
 def test_a_node_reaches_a_user_through_its_path(route: str) -> None:
-    """S7: FreeSWITCH writes the Path as Route; with fs_path it leaves the lr out."""
+    """FreeSWITCH writes the Path as Route; with fs_path it leaves the lr out."""
     world = World()
     node = world.node("FS1")
     routes = [route, "<sip:192.0.2.1:5060;lr;r2=on>"]

@@ -39,7 +39,7 @@ def test_the_node_stores_the_contact_and_a_path_with_a_token() -> None:
 
 @pytest.mark.parametrize(("strip", "seen"), [(True, "x@a.invalid"), (False, "x@a.invalid;transport=ws")])
 def test_the_transport_is_kept_from_the_node_where_that_is_wanted(strip: bool, seen: str) -> None:
-    """S6: FreeSWITCH would offer WebRTC media to what says ;transport=ws."""
+    """FreeSWITCH would offer WebRTC media to what says ;transport=ws."""
     world = edge(RegistrarConfig(mode="path", strip_transport=strip))
     agent = browser(world)
     register = registers(agent, "<sip:x@a.invalid;transport=ws>")
@@ -93,7 +93,7 @@ def test_a_stranger_cannot_use_a_path() -> None:
     assert world.peer("203.0.113.66").invite(stored(node), route).statuses == [403]
 
 
-# --- direct (S21)
+# --- direct contact
 
 
 def test_the_node_stores_the_address_that_the_agent_sends_from() -> None:

@@ -1,4 +1,4 @@
-"""A registration of 180 s over connections that are closed after 120 s of silence (S10), and three remedies."""
+"""A registration of 180 s over connections that are closed after 120 s of silence, and three remedies."""
 
 from __future__ import annotations
 

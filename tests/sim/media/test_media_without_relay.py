@@ -1,4 +1,4 @@
-"""S8 and S9 as they were: without the relay there is silence, 603 and 488; with it everybody hears."""
+"""Browsers and softphones without the relay: silence, 603 and 488; with it everybody hears."""
 
 from __future__ import annotations
 
