@@ -19,6 +19,8 @@ def ready_directory(directory: Path) -> Path:
     """
     try:
         directory.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise InputError(f"cannot write to {directory}: it is no directory - choose another place") from None
     except OSError as error:
         raise refused(directory, error) from None
     if not os.access(directory, os.W_OK | os.X_OK):

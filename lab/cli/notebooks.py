@@ -38,7 +38,7 @@ def lab(
     from lab.errors import InputError
 
     if find_spec("jupyterlab") is None:
-        raise InputError("JupyterLab is not installed - pip install 'siptwin[lab]'")
+        raise InputError(f"JupyterLab is not installed - {sys.executable} -m pip install 'siptwin[lab]'")
     try:
         put = put_notebooks(folder)
     except OSError as error:

@@ -90,7 +90,7 @@ class TestCommand:
             (["-c", "2400", "--hold", "180", "--blocking", "1"], "0.01 for 1 %"),
             (["-c", "2400", "--hold", "180", "--codec", "G792"], "G729"),
             (["-c", "2400", "--hold", "180", "--packet-ms", "0"], "multiple"),
-            (["-c", "2400", "--hold", "180", "--out", "/dev/null/plan.png"], "--out"),
+            (["-c", "2400", "--hold", "180", "--out", "/dev/null/plan.png"], "/dev/null: it is no directory"),
         ],
     )
     def test_what_cannot_be_is_refused_in_one_line(self, arguments: list[str], words: str) -> None:
