@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 RESULTS: Final = Path("results")
 """Where reports go, each into a directory of its own."""
 
+NO_PARQUET: Final = "Parquet takes pyarrow - pip install 'siptwin[parquet]', or --format csv"
+
 
 @dataclass(frozen=True, repr=False)
 class Report:
@@ -177,7 +179,7 @@ def write_report(report: Report, directory: Path, form: FrameFormat, *, pictures
     except OSError as error:
         raise refused(directory, error) from None
     except ImportError:
-        raise InputError("Parquet takes pyarrow - pip install 'siptwin[parquet]', or --format csv") from None
+        raise InputError(NO_PARQUET) from None
     return [*written, summary]
 
 

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sim.trace import NoteRecord
 
 
-def ready(out: Path | None, capture: Path | None = None) -> None:
+def ready(out: Path | None, form: TableFormat, capture: Path | None = None) -> None:
     """See that results can be written, before a run takes its time.
 
     Raises
@@ -29,9 +30,12 @@ def ready(out: Path | None, capture: Path | None = None) -> None:
     InputError
         If they cannot.
     """
+    from lab.errors import InputError
     from lab.outputs import ready_directory, ready_file
-    from lab.report import RESULTS
+    from lab.report import NO_PARQUET, RESULTS
 
+    if form is TableFormat.PARQUET and find_spec("pyarrow") is None:
+        raise InputError(NO_PARQUET)
     ready_directory(out or RESULTS)
     if capture is not None:
         ready_file(capture)

@@ -73,7 +73,7 @@ def rehearse(
 
     killers = dict(each.partition("=")[::2] for each in kill_with or ())
     read = read_topology(topology, settings, scenario)
-    ready(out, capture)
+    ready(out, form, capture)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"rehearsing {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = rehearse_topology(

@@ -61,7 +61,7 @@ def replay(
     from lab.twin import replay as play
 
     read = read_topology(topology, settings)
-    ready(out)
+    ready(out, form)
     played = play(capture, read, policy=policy, faults="none" if sound else "recorded", seed=seed)
     directory = out or RESULTS / f"{capture.stem}-{read.name}-replay"
     written = write_report(played.report, directory, form.value, pictures=not no_pictures)

@@ -53,7 +53,7 @@ def simulate(
     from lab.simulation import run_simulation
 
     read = read_topology(topology, settings, scenario)
-    ready(out, capture)
+    ready(out, form, capture)
     total_s = read.scenario(scenario).duration_s if duration is None else duration
     with progress_bar(f"simulating {read.name}", total_s, shown=not (as_json or log)) as progress:
         outcome = run_simulation(

@@ -54,3 +54,11 @@ def test_no_command_runs_for_nothing(arguments: tuple[str, ...], monkeypatch: py
     assert result.exit_code == 2, result.output
     (line,) = result.stderr.splitlines()
     assert line.startswith("siptwin: cannot write to file")
+
+
+def test_a_missing_extra_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.run.simulate", lambda *_, **__: pytest.fail("it ran all the same"))
+    monkeypatch.setattr("lab.cli.present.find_spec", lambda _name: None)
+    result = CliRunner().invoke(app, ["simulate", "small.yaml", "--format", "parquet"])
+    assert result.exit_code == 2
+    assert "siptwin[parquet]" in result.stderr
