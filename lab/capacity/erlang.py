@@ -20,6 +20,13 @@ _MOST_CHANNELS: Final = 10_000_000
 def erlangs(calls_per_hour: float, hold_s: float) -> float:
     """Offered traffic: how many calls stand at once on average where none is refused.
 
+    Parameters
+    ----------
+    calls_per_hour : float
+        Calls that come.
+    hold_s : float
+        How long one lasts on average.
+
     Examples
     --------
     >>> erlangs(1200, 180)
@@ -56,6 +63,13 @@ def erlang_c(offered: float, agents: int) -> float:
     """Erlang's C formula: the share of calls that have to wait for an agent, where none gives up.
 
     1 where the agents cannot keep up, so that the queue grows without end.
+
+    Parameters
+    ----------
+    offered : float
+        Traffic in Erlang.
+    agents : int
+        Who take calls.
 
     Examples
     --------
@@ -95,6 +109,11 @@ def service_level(offered: float, agents: int, handling_s: float, within_s: floa
 def mean_wait_s(offered: float, agents: int, handling_s: float) -> float:
     """Mean wait of all calls, those that need not wait included (Erlang C); infinite where the queue grows.
 
+    Parameters
+    ----------
+    offered, agents, handling_s
+        As for `service_level`.
+
     Examples
     --------
     >>> round(mean_wait_s(10, 14, handling_s=180), 2)
@@ -107,6 +126,13 @@ def mean_wait_s(offered: float, agents: int, handling_s: float) -> float:
 
 def channels_for(offered: float, blocking: float) -> int:
     """The fewest channels at which no more than this share of calls is refused.
+
+    Parameters
+    ----------
+    offered : float
+        Traffic in Erlang.
+    blocking : float
+        The share that may be refused: 0.01 is 1 %.
 
     Examples
     --------
@@ -127,6 +153,15 @@ def channels_for(offered: float, blocking: float) -> int:
 def agents_for(offered: float, level: float, handling_s: float, within_s: float) -> int:
     """The fewest agents at which this share of calls waits no longer than ``within_s``.
 
+    Parameters
+    ----------
+    offered : float
+        Traffic in Erlang.
+    level : float
+        The share of calls: 0.8 is 80 %.
+    handling_s, within_s : float
+        As for `service_level`.
+
     Examples
     --------
     >>> agents_for(10, 0.8, handling_s=180, within_s=20)
@@ -141,6 +176,13 @@ def agents_for(offered: float, level: float, handling_s: float, within_s: float)
 
 def erlangs_for(channels: int, blocking: float) -> float:
     """The most traffic, in Erlang, of which these channels refuse no more than this share.
+
+    Parameters
+    ----------
+    channels : int
+        Calls that can stand at once.
+    blocking : float
+        The share that may be refused: 0.01 is 1 %.
 
     Examples
     --------

@@ -217,7 +217,15 @@ class Experiment:
         return results
 
     def task(self, variant: Variant, replication: int) -> Task:
-        """One run, as a worker gets it."""
+        """One run, as a worker gets it.
+
+        Parameters
+        ----------
+        variant : Variant
+            One of `variants`.
+        replication : int
+            Its number, from 0.
+        """
         asked = self._asked
         return Task(
             variant=variant.number,

@@ -91,6 +91,13 @@ class Results:
     def estimate(self, metric: str, confidence: float = 0.95) -> pd.DataFrame:
         """The mean of a figure in each variant, with its confidence interval over the replications.
 
+        Parameters
+        ----------
+        metric : str
+            A column of ``runs``.
+        confidence : float
+            Of the interval.
+
         Returns
         -------
         DataFrame
@@ -123,6 +130,8 @@ class Results:
             A column of ``runs``.
         baseline : level, optional
             What the others are compared with; default: the first level.
+        confidence : float
+            Of the interval.
 
         Returns
         -------

@@ -26,7 +26,15 @@ Ways = Mapping[tuple[str, str], int]
 
 
 def ways_of(facts: Facts, topology: Topology) -> Ways:
-    """The ways that the calls of a run took: from client to edge, and every attempt from edge to node."""
+    """The ways that the calls of a run took: from client to edge, and every attempt from edge to node.
+
+    Parameters
+    ----------
+    facts : Facts
+        Of a run.
+    topology : Topology
+        That was run.
+    """
     clients = {place: name for name in topology.clients for place in _places(topology, name)}
     edges = {call.call_id: call.edge for call in facts.calls if call.edge}
     taken = Counter(

@@ -20,7 +20,13 @@ STEPS_MAX: Final = 120
 
 
 def draw_ladder(ladder: Ladder) -> Figure:
-    """Time runs downwards, one message a line, so that what happened within a millisecond stays readable."""
+    """Time runs downwards, one message a line, so that what happened within a millisecond stays readable.
+
+    Parameters
+    ----------
+    ladder : Ladder
+        What `Report.call` brings.
+    """
     steps = ladder.steps[:STEPS_MAX]
     heights_in = _heights(steps)
     depth_in = (heights_in[-1] if heights_in else 0.0) + 0.35

@@ -15,7 +15,13 @@ _SPAN: Final = 0.25  # of the answer, shown on either side
 
 
 def draw_plan(made: Plan) -> Figure:
-    """Left: the share of calls refused, by channels. Right: the share taken in time, by agents."""
+    """Left: the share of calls refused, by channels. Right: the share taken in time, by agents.
+
+    Parameters
+    ----------
+    made : Plan
+        What `lab.capacity.plan.plan` brings.
+    """
     with styled():
         figure = Figure(figsize=(9.0, 3.6), layout="constrained")
         left, right = figure.subplots(1, 2)

@@ -84,7 +84,13 @@ class Timeline:
 
 
 def draw_timeline(what: Timeline) -> Figure:
-    """The picture; its axis of time ends with the arrivals. What a run had none of has no panel."""
+    """The picture; its axis of time ends with the arrivals. What a run had none of has no panel.
+
+    Parameters
+    ----------
+    what : Timeline
+        What is shown; `Report.timeline` puts it together.
+    """
     rows = _label_rows(what.marks, what.duration_s)
     marks_in = 0.17 * (max(rows, default=-1) + 1)
     agents = what.facts.registrations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,3 +91,18 @@ def test_the_doctor_can_be_called_where_an_event_loop_runs() -> None:
 def test_a_mistake_is_told_at_once(ask: Callable[[], object], words: str) -> None:
     with pytest.raises(lab.InputError, match=words):
         ask()
+
+
+def test_each_parameter_is_documented() -> None:
+    offered = [getattr(module, name) for module in (lab, lab.plots, lab.capacity) for name in module.__all__]
+    methods = [
+        each for kind in (lab.Experiment, lab.Results) for name, each in vars(kind).items() if name[0] != "_"
+    ]
+    functions = [each for each in (*offered, *methods) if inspect.isfunction(each)]
+    assert len(functions) > 30
+    for function in functions:
+        if function.__module__.startswith("engine."):
+            continue  # its docstrings have no types: signatures tell them
+        told = inspect.getdoc(function) or ""
+        for name in inspect.signature(function).parameters:
+            assert name == "self" or re.search(rf"\b{name}\b", told), f"{function.__qualname__}: {name}"
