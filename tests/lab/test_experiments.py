@@ -128,11 +128,17 @@ class TestWhereItRuns:
             spread = asked.run(3, dask=cluster.scheduler_address, progress=False)
         same(asked.run(3, processes=1, progress=False), spread)
 
-    @pytest.mark.parametrize("address", ["nonsense", "tcp://127.0.0.1:1"])
-    def test_no_cluster_there(self, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize(
+        ("address", "words"),
+        [
+            ("nonsense", "'nonsense' is no address of a Dask scheduler"),
+            ("tcp://127.0.0.1:1", "no Dask scheduler at tcp://127.0.0.1:1 .* start one with `dask scheduler`"),
+        ],
+    )
+    def test_no_cluster_there(self, address: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("distributed", reason="distributed (extra dask) is not installed")
         monkeypatch.setattr(places, "CONNECT_S", 0.5)
-        with pytest.raises(InputError, match=f"no Dask scheduler at {address} .* start one with `dask scheduler`"):
+        with pytest.raises(InputError, match=words):
             two_policies().run(1, dask=address, progress=False)
 
     def test_a_missing_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
