@@ -35,10 +35,20 @@ try {
   }
   await page.keyboard.press("Control+s");
   const picture = notebook.locator(".jp-OutputArea-output img").first();
-  await picture.scrollIntoViewIfNeeded();
+  const inSight = async () => {
+    await picture.scrollIntoViewIfNeeded();
+    await page.waitForTimeout(300); // JupyterLab draws what comes into sight, which moves what is there
+    return picture.evaluate((image) => {
+      const { top, bottom } = image.getBoundingClientRect();
+      return image.complete && top >= 0 && bottom <= window.innerHeight;
+    });
+  };
+  let looked = await inSight();
+  while (!looked && Date.now() < deadline) looked = await inSight();
   await page.screenshot({ path: `${settings.folder}/notebook.png` });
   tell("ran", {
     prompts: seen,
+    looked,
     pictures: await notebook.locator(".jp-OutputArea-output img").count(),
     asked: await page.locator(".Toastify__toast").allTextContents(),
     errors: await notebook.locator('[data-mime-type="application/vnd.jupyter.error"]').allTextContents(),

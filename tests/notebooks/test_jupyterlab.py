@@ -88,6 +88,7 @@ def test_the_first_page_leads_to_a_notebook_that_runs_to_its_last_cell(tmp_path:
     assert ran["prompts"] == [f"[{number}]:" for number in range(1, len(code) + 1)]
     assert ran["errors"] == []
     assert ran["asked"] == [], "nothing about news of JupyterLab's, which a newcomer did not come for"
+    assert ran["looked"], "the picture of the topology is on the page, whole"
     assert ran["pictures"] == 2, "the topology, and the ladder of a call"
     for name in ("launcher", "notebook"):
         assert _size((tmp_path / f"{name}.png").read_bytes()) == (1300, 1000)
