@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -35,6 +36,9 @@ from engine.live.errors import LiveError, reason_of
 from engine.live.store.rows import TABLES, Row, id_of, records_of, row_of
 from engine.live.store.tables import BINDINGS, SECRETS
 from engine.records.queue import Batch
+
+# What it says of connections that die is told by a Note. Without a handler it would write to stderr, at length.
+logging.getLogger("sqlalchemy").addHandler(logging.NullHandler())
 
 CONNECT_S = 2
 ANSWER_S = 5
@@ -192,7 +196,7 @@ def engine_of(url: URL, **settings: Any) -> Engine:
         The driver is not installed.
     """
     try:
-        engine = create_engine(url, connect_args=_time_outs(url), **settings)
+        engine = create_engine(url, connect_args=_time_outs(url), hide_parameters=True, **settings)
     except (ImportError, NoSuchModuleError) as error:
         raise LiveError(f"{shown(url)}: {_missing(url, error)}") from None
     except (ArgumentError, ValueError) as error:
