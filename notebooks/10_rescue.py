@@ -136,5 +136,5 @@ assert ((lost["time_s"] - lost["last_s"]) > 25).sum() >= 4, "without rescue they
 # ## In production
 # Give each node its event socket (`events:` with a password) and the edge a relay; rescue is on by default
 # then. Calls to applications of the dead node (an IVR, a conference, a queue) have nobody to go on with:
-# `rescue.others` ends them or holds them. Recording, transfer and what else the node did for a rescued call
+# `rescue.others` ends, holds or moves them. Recording, transfer and what else the node did for a rescued call
 # end with the node.
