@@ -87,13 +87,13 @@ def parts() -> tuple[list[tuple[str, str]], list[str]]:
     return pairs, listeners
 
 
-def deployment(nodes: list[str], per_s: float = 20.0, talks_s: float = 20.0) -> Topology:
+def deployment(nodes: list[str], per_s: float = 10.0, talks_s: float = 20.0) -> Topology:
     """Users call each other in pairs over two nodes, of which one dies when all speak."""
     network = f"127.{random.randint(100, 125)}.{random.randint(1, 250)}"
     callers = users()
     pairs, listeners = parts()
     calls = [*pairs, *((one, TONE) for one in listeners)]
-    spread_s = len(callers) / 40
+    spread_s = len(callers) / 20
     began_s = 3.0 + spread_s
     dies_s = began_s + len(calls) / per_s + 5.0
     lasts_s = dies_s + talks_s
