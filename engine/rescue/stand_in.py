@@ -61,6 +61,7 @@ class StandIn(Timed):
 
     __slots__ = (
         "_answer",
+        "_answered",
         "_answering",
         "_ends_at",
         "_errand",
@@ -80,10 +81,10 @@ class StandIn(Timed):
         self._over = False
         self._answering = False  # an offer of the agent's is before the relay
         self._answer: UnconfirmedAnswer | None = None  # a 2xx to a re-INVITE, until its ACK
+        self._answered = 0  # CSeq of that
         self._offers = False  # which bears our offer, so that the ACK is to bear the agent's answer
-        self.referred: dict[
-            int, int
-        ] = {}  # CSeq numbers of REFERs that were passed on to our agent, and as they came
+        # CSeq numbers of REFERs that were passed on to our agent, and as they came
+        self.referred: dict[int, int] = {}
         self._errand: Errand | None = None  # our own re-INVITE or UPDATE
         self._ends_at = now + ground.lifetime_s
         if side.unacknowledged:  # the node died over the agent's 2xx
@@ -107,7 +108,7 @@ class StandIn(Timed):
 
     def acknowledged(self, ack: Request, now: float) -> None:
         """The ACK to a 2xx of ours came, perhaps with the answer to its offer (RFC 3261 §13.2.2.4)."""
-        if self._answer is None or ack.cseq.number != self.side.dialog.remote_number:
+        if self._answer is None or ack.cseq.number != self._answered:
             return
         self._confirmed()
         if self._offers:
@@ -147,8 +148,10 @@ class StandIn(Timed):
         """A re-INVITE or UPDATE: other media, or a refresh of the session, or both."""
         request = transaction.request
         invites = request.method == b"INVITE"
-        if self._answering or (invites and (self._answer is not None or self._invites)):
-            transaction.respond(reply(request, 491), now)  # §14.2: one at a time
+        offers = invites or bool(request.body)
+        crosses = self._invites or (self._answer is not None and (invites or self._offers))
+        if self._answering or (offers and crosses):
+            transaction.respond(reply(request, 491), now)  # §14.2, RFC 3311 §5.2: one at a time
             return
         try:
             interval = self._asked_interval(request, now)
@@ -194,7 +197,7 @@ class StandIn(Timed):
         response = reply(request, 200, headers=headers, body=body)
         self._keep_session(now)
         if request.method == b"INVITE":
-            self._offers = offers
+            self._answered, self._offers = request.cseq.number, offers
             self._answer = UnconfirmedAnswer(transaction, response, self._ground.timers, self._no_ack, now)
         else:
             transaction.respond(response, now)

@@ -104,6 +104,24 @@ def test_a_2xx_to_a_re_invite_is_repeated_until_its_ack() -> None:
     assert not in_dialog(conversation.a, "BYE")
 
 
+def test_its_ack_may_come_behind_a_later_request() -> None:
+    conversation = rescued()
+    conversation.a.within("INVITE", conversation.call.final, cseq=2, body=BARESIP)
+    conversation.a.within("INFO", conversation.call.final, cseq=3)
+    conversation.a.within("ACK", conversation.call.final, cseq=2)
+    conversation.world.advance(60.0)
+    assert not in_dialog(conversation.a, "BYE")
+
+
+@pytest.mark.parametrize(("method", "body"), [("INVITE", BARESIP), ("UPDATE", BARESIP), ("UPDATE", b"")])
+def test_an_offer_that_crosses_ours_is_to_come_again(method: str, body: bytes) -> None:
+    conversation = rescued(agreed="Session-Expires: 1800;refresher=uas", allow="INVITE, ACK, BYE, CANCEL")
+    conversation.world.advance(901.0)
+    assert in_dialog(conversation.a, "INVITE")
+    crossing = conversation.a.within(method, conversation.call.final, cseq=2, body=body)
+    assert [answer.status for answer in answers(conversation.a, crossing)] == [491 if body else 200]
+
+
 def test_a_re_invite_whose_2xx_is_never_acknowledged_ends_the_conversation() -> None:
     conversation = rescued()
     conversation.a.within("INVITE", conversation.call.final, cseq=2, body=BARESIP)
