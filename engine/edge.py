@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final, NamedTuple
@@ -119,8 +119,7 @@ class Edge:
                 self._relay = self.rtpengines = NgRelay(config.relay, self._out, self._timers, self._tally, rng)
             else:
                 self._relay = BuiltinRelay(config.relay, self._out, self._timers, self._tally, rng)
-            lifetime_s = config.dialog_lifetime_s
-            legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, lifetime_s)
+            legs = Legs(self._relay, self._here, self._pool, self._timers, self._out, config.dialog_lifetime_s)
             self._core.legs, self._dialogs.on_end = legs, self._dialog_ended
         self._admission = Admission(self._core)
         interfaces = self._here.interfaces
@@ -180,6 +179,11 @@ class Edge:
             core.rescue.ended(key, now)
 
     # --- Machine
+
+    def ask_for_ports(self, is_free: Callable[[str, int], bool]) -> None:
+        """Take media ports only where the host says that they can be bound, by interface and even port."""
+        if isinstance(self._relay, BuiltinRelay):
+            self._relay.ask(is_free)
 
     def start(self, now: float) -> Sequence[Effect]:
         self._registrar.returns.begin(now)

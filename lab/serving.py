@@ -20,7 +20,7 @@ from engine.live.control import default_path
 from engine.live.host import MachineFactory
 from engine.live.records import CsvSink, Sink, SqlSink
 from engine.live.relay.certificate import Certificate, new_certificate
-from engine.live.relay.hosting import PlaneMaker, plane_for, shown
+from engine.live.relay.hosting import PlaneMaker, plane_for, port_check, shown
 from engine.live.serve import serve
 from engine.live.settings import LiveSettings
 from engine.live.source import Change
@@ -108,7 +108,10 @@ class Serving:
         def make(bound: Mapping[str, Interface]) -> Machine:
             self._bound = tuple(bound[each.name] for each in config.interfaces)
             settings = EdgeSettings(replace(config, interfaces=self._bound), policy)
-            return Edge(settings, SystemRandom(), self._notes_from, wall_offset_s=time() - monotonic())
+            edge = Edge(settings, SystemRandom(), self._notes_from, wall_offset_s=time() - monotonic())
+            if self.media is not None and config.relay is not None:
+                edge.ask_for_ports(port_check(config.relay))
+            return edge
 
         return make, config.host_interfaces
 

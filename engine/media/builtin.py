@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -28,6 +29,7 @@ from engine.media.watched import WatchedMedia
 from engine.notes import (
     DescriptionForgiven,
     MediaDropped,
+    MediaPortsPassedOver,
     Overloaded,
 )
 from engine.sip.errors import SipError
@@ -54,6 +56,11 @@ class BuiltinRelay:
         self._open: dict[WatchedMedia[Any], None] = {}
 
     # --- Relay
+
+    def ask(self, is_free: Callable[[str, int], bool]) -> None:
+        """Take pairs of ports only where the host says that they can be bound, by interface and even port."""
+        for name, pool in self._pools.items():
+            pool.is_free = partial(is_free, name)
 
     def open(self, passage: Passage, now: float) -> BuiltinMedia:
         return BuiltinMedia(self, passage.call_id, self._party(passage.caller), self._party(passage.callee))
@@ -117,6 +124,14 @@ class BuiltinRelay:
             self._exhausted.add(interface)
             self.out.append(Overloaded(f"media ports of {interface}", self._pools[interface].pairs, True))
 
+    def tell_passed_over(self, now: float) -> None:
+        """Pairs were passed over, for something else has them."""
+        for name, pool in self._pools.items():
+            if pool.passed_over:
+                for _ in range(pool.passed_over):
+                    self._tally.add(MediaPortsPassedOver, name, "in use by something else", now)
+                pool.passed_over = 0
+
     def has_room(self) -> None:
         """Ports were taken again after a range was exhausted."""
         for interface in sorted(self._exhausted):
@@ -150,6 +165,7 @@ class BuiltinMedia(WatchedMedia[RelayedCall]):
             then(error, now)
             return
         self._carry_out(rewritten.effects, now)
+        relay.tell_passed_over(now)
         for fault in rewritten.faults:
             relay.out.append(DescriptionForgiven(self._call_id, carrier.sender, fault))
         then(rewritten.body, now)

@@ -7,14 +7,18 @@ Free pairs are taken at random: a stranger who sends to the range must guess.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from random import Random
+from typing import Final
 
 from engine.boundary import Address
 from engine.sip.errors import SipError
 
 REST_S = 5.0
 """How long a pair rests: longer than a late packet or a peer that still has to hear of the end."""
+
+
+_MOST_TRIES: Final = 64  # pairs looked at for one that nobody else has
 
 
 class PortsExhaustedError(SipError):
@@ -28,7 +32,17 @@ class PortsExhaustedError(SipError):
 class PortPool:
     """The pairs of one interface. ``low`` and ``high`` are the first and the last port of the range."""
 
-    __slots__ = ("_free", "_random", "_rest_s", "_resting", "_taken", "interface", "pairs")
+    __slots__ = (
+        "_free",
+        "_random",
+        "_rest_s",
+        "_resting",
+        "_taken",
+        "interface",
+        "is_free",
+        "pairs",
+        "passed_over",
+    )
 
     def __init__(self, interface: str, low: int, high: int, random: Random, rest_s: float = REST_S) -> None:
         first = low + low % 2
@@ -41,9 +55,11 @@ class PortPool:
         self._resting: deque[tuple[float, int]] = deque()
         self._random = random
         self._rest_s = rest_s
+        self.is_free: Callable[[int], bool] | None = None  # asked by whoever can say whether a pair can be bound
+        self.passed_over = 0  # pairs that could not, since the start
 
     def take(self, now: float) -> int:
-        """Reserve a pair; the even port names it.
+        """Reserve a pair; the even port names it. One that something else on the machine has is passed over.
 
         Raises
         ------
@@ -54,13 +70,16 @@ class PortPool:
         while resting and resting[0][0] <= now:
             self._free.append(resting.popleft()[1])
         free = self._free
-        if not free:
-            raise PortsExhaustedError(self.interface)
-        index = self._random.randrange(len(free))
-        free[index], free[-1] = free[-1], free[index]
-        port = free.pop()
-        self._taken.add(port)
-        return port
+        for _ in range(min(len(free), _MOST_TRIES)):
+            index = self._random.randrange(len(free))
+            free[index], free[-1] = free[-1], free[index]
+            port = free.pop()
+            if self.is_free is None or self.is_free(port):
+                self._taken.add(port)
+                return port
+            self.passed_over += 1
+            self._resting.append((now + self._rest_s, port))  # whoever has it may be gone then
+        raise PortsExhaustedError(self.interface)
 
     def give(self, port: int, now: float) -> None:
         """Give a pair back. One that wasn't taken, or was given back before, is passed over."""

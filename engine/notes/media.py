@@ -160,6 +160,16 @@ class MediaFailed(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class MediaPortsPassedOver(Note):
+    """Pairs of media ports that could not be taken, so that calls got others. Told once a second."""
+
+    level: ClassVar[Level] = Level.WARNING
+    interface: str
+    why: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class MediaDropped(Note):
     """Packets on media ports that were not believed. Told once a second."""
 

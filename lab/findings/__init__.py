@@ -9,7 +9,7 @@ from engine.policy import Policy
 from lab.findings.capacity import capacity, offered_erlangs
 from lab.findings.certificates import certificates
 from lab.findings.finding import Finding
-from lab.findings.media import ports, silence
+from lab.findings.media import ephemeral, ports, silence
 from lab.findings.middleboxes import middleboxes
 from lab.findings.nodes import attempt_timeout_s, detection, detection_s, nodes, waits
 from lab.findings.operation import operation
@@ -38,6 +38,7 @@ def find(topology: Topology, policies: Mapping[str, Policy]) -> list[Finding]:
             *registrations(topology, config),
             *middleboxes(topology, config),
             *silence(topology, config),
+            *ephemeral(config),
             *certificates(config, datetime.now(UTC)),
             *operation(config),
         ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from engine.config import EdgeConfig, RelayConfig
 from engine.media.ports import REST_S
@@ -14,6 +15,7 @@ from topologies import Topology
 from topologies.scenarios import Scenario
 
 _WEB = ("ws", "wss")
+_KERNEL = Path("/proc/sys/net/ipv4")
 
 
 def silence(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
@@ -31,6 +33,43 @@ def silence(topology: Topology, config: EdgeConfig) -> Iterator[Finding]:
             f"{', '.join(browsers)} will be offered plain RTP by {', '.join(plain)}: 603 Failed to get local SDP"
         )
         yield Finding("risk", config.name, what, "write relay: builtin, or have the nodes set media_webrtc=true")
+
+
+def ephemeral(config: EdgeConfig) -> Iterator[Finding]:
+    """Media ports that this machine also gives to whoever asks for any port: each such pair is passed over."""
+    if config.relay is None or config.relay.rtpengine is not None:
+        return
+    first, last, reserved = kernel_ports()
+    for each in config.relay.interfaces:
+        low, high = max(each.low, first), min(each.high, last)
+        if low <= high and not all(port in reserved for port in range(low, high + 1)):
+            what = (
+                f"media ports {each.low}-{each.high} of {each.name}: the kernel gives {low}-{high} to others, "
+                "and what they have calls go without"
+            )
+            remedy = f"reserve them: sysctl -w net.ipv4.ip_local_reserved_ports={each.low}-{each.high}"
+            yield Finding("risk", config.name, what, remedy)
+
+
+def kernel_ports() -> tuple[int, int, frozenset[int]]:
+    """The first and last port that this machine's kernel gives to who asks for any, and what it keeps back.
+
+    Returns
+    -------
+    tuple of int, int and frozenset of int
+        An empty range where the kernel isn't Linux.
+    """
+    try:
+        first, last = map(int, (_KERNEL / "ip_local_port_range").read_text().split())
+        kept = (_KERNEL / "ip_local_reserved_ports").read_text().strip()
+    except (OSError, ValueError):
+        return 1, 0, frozenset()
+    ranges = [each.partition("-") for each in kept.split(",") if each]
+    return (
+        first,
+        last,
+        frozenset(port for low, _, high in ranges for port in range(int(low), int(high or low) + 1)),
+    )
 
 
 def ports(topology: Topology, name: str, scenario: Scenario) -> Iterator[Finding]:

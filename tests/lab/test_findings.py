@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from engine.policies import load_policy
-from lab.findings import Finding, find
+from lab.findings import Finding, find, media
 from topologies import parse
 
 EDGE_2021 = """
@@ -176,3 +178,20 @@ scenarios: {busy: {traffic: [{from: callers, to: 9196, rate_per_s: 5, hold_s: {m
         told = [each for each in breaks(self.TEXT % relay) if "media ports" in each]
         short = "media ports of out: 100 pairs, 125 needed at the busiest moment, so 503"
         assert told == ([] if suffices else [short])
+
+
+def test_media_ports_that_the_kernel_gives_to_others_are_a_risk_unless_they_are_reserved(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    config = parse(
+        b"edges: {edge1: {interfaces: {all: {host: 127.0.0.1}}, relay: {interfaces: {all: {host: 127.0.0.1, "
+        b"ports: 32000-33999}}}}}\nnodes: {FS1: {host: 127.0.1.1}}"
+    ).edge_config("edge1")
+    monkeypatch.setattr(media, "_KERNEL", tmp_path)
+    assert list(media.ephemeral(config)) == []  # no such kernel
+    (tmp_path / "ip_local_port_range").write_text("32768\t60999\n")
+    for reserved, found in (("", 1), ("32000-33000", 1), ("8080,32000-33999", 0)):
+        (tmp_path / "ip_local_reserved_ports").write_text(f"{reserved}\n")
+        findings = list(media.ephemeral(config))
+        assert len(findings) == found
+        assert all("32768-33999" in finding.what and "ip_local_reserved" in finding.remedy for finding in findings)

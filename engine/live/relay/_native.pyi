@@ -4,6 +4,8 @@ _Address: TypeAlias = tuple[str, int]
 _Counters: TypeAlias = tuple[int, int, int, float, float | None, float, int, int]
 _Event: TypeAlias = tuple[int, _Address, bytes, bool]
 
+INTERFACE: int
+
 class Forwarder:
     def __init__(
         self,

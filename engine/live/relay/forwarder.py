@@ -150,6 +150,8 @@ def open_forwarder(settings: PlaneSettings) -> Forwarder:
     ------
     ImportError
         Where the settings insist on the native loop, and it is not there.
+    LiveError
+        Where it was built from other sources than these.
     """
     if settings.native is not False:
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from engine.config import RelayConfig
 from engine.live.relay.certificate import Certificate
 from engine.live.relay.codecs import can_transcode
-from engine.live.relay.plane import MediaPlane
+from engine.live.relay.plane import MediaPlane, is_free
 from engine.media.rules import MediaInput
 
 PlaneMaker: TypeAlias = Callable[[Callable[[MediaInput], None]], MediaPlane]
@@ -26,6 +27,11 @@ def shown(config: RelayConfig, certificate: Certificate) -> RelayConfig:
         fingerprint=bytes(certificate.fingerprint).decode("ascii"),
         transcode=config.transcode if can_transcode() else "never",
     )
+
+
+def port_check(config: RelayConfig) -> Callable[[str, int], bool]:
+    """What tells the edge which pairs of ports something else on this machine has."""
+    return partial(is_free, {each.name: each.host for each in config.interfaces})
 
 
 def plane_for(config: RelayConfig, certificate: Certificate) -> PlaneMaker:

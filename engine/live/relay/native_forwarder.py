@@ -7,11 +7,13 @@ import struct
 from typing import Final
 
 from engine.boundary import Address
+from engine.live.errors import LiveError
 from engine.live.relay import _native
 from engine.live.relay.forwarder import Counters, Exceptional, Kind, Queue, Route, Security, Totals
 from engine.live.relay.settings import PlaneSettings
 from engine.live.relay.srtp import native_functions
 
+_INTERFACE: Final = 1  # what native/table.h has
 _DROPPED: Final = 0xFF
 _PAYLOAD_TYPES: Final = 128
 
@@ -20,6 +22,12 @@ class NativeForwarder:
     """See `Forwarder`."""
 
     def __init__(self, settings: PlaneSettings) -> None:
+        built = getattr(_native, "INTERFACE", 0)
+        if built != _INTERFACE:
+            raise LiveError(
+                f"{_native.__file__} was built from other sources (interface {built}, here {_INTERFACE})"
+                " - install siptwin again, from a clone by: make test"
+            )
         self._native = _native.Forwarder(
             settings.gather_s,
             settings.late_s,

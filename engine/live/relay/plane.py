@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -80,6 +81,16 @@ class _Bound:
         self.association = 0
         self.is_ruled = False
         self.is_detoured = False
+
+
+def is_free(hosts: Mapping[str, str], interface: str, number: int) -> bool:
+    """Whether a pair of ports can be bound, here and now. An address that is not ours is another's trouble."""
+    for each in (number, number + 1):
+        try:
+            _open(hosts[interface], each).close()
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
+    return True
 
 
 class MediaPlane:

@@ -50,7 +50,7 @@ class NgConfig:
     return_after: int = 2  # answered ones until it is used again
     jitter: float = 0.1  # share of the interval by which each ping is moved
     reanchored_per_s: float = (
-        50.0  # calls of a dead rtpengine that are moved to another, by re-INVITEs to both sides
+        100.0  # calls of a dead rtpengine that are moved to another, by re-INVITEs to both sides
     )
     reply_bytes: int = 65_535  # longest answer that is read
     pending: int = 10_000  # most orders that wait for an answer

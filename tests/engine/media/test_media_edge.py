@@ -15,6 +15,7 @@ from engine.notes import (
     MediaEnded,
     MediaFailed,
     MediaFound,
+    MediaPortsPassedOver,
     MediaRefused,
     MediaSilent,
     MediaTimedOut,
@@ -292,3 +293,15 @@ def test_a_data_plane_that_owes_its_last_word_is_not_waited_for_for_ever() -> No
     assert world.edge.relayed_calls() == 1
     world.edge.tick(world.now + 2.0)
     assert world.edge.relayed_calls() == 0
+
+
+def test_ports_that_something_else_has_cost_no_call() -> None:
+    world = relayed()
+    busy = set(range(30_000, 30_080))
+    world.edge.ask_for_ports(lambda interface, port: interface == "private" or port not in busy)
+    _, _, outside, _ = established(world)
+    assert outside.number >= 30_080
+    world.advance(1.0)
+    (told,) = world.told(MediaPortsPassedOver)
+    assert (told.interface, told.why) == ("public", "in use by something else")
+    assert world.told(MediaFailed) == []

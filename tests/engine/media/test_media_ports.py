@@ -47,6 +47,28 @@ def test_exhaustion_is_503_and_names_the_interface() -> None:
     assert ports.take(6.0) == first
 
 
+def test_a_pair_that_something_else_has_is_passed_over_and_tried_again_later() -> None:
+    ports = pool(30_000, 30_007)
+    busy = {30_000, 30_004}
+    ports.is_free = lambda port: port not in busy
+    assert {ports.take(0.0), ports.take(0.0)} == {30_002, 30_006}
+    with pytest.raises(PortsExhaustedError):
+        ports.take(0.0)
+    assert ports.passed_over == 2
+    assert ports.in_use == 2
+    busy.clear()
+    assert {ports.take(5.0), ports.take(5.0)} == {30_000, 30_004}
+
+
+def test_looking_for_a_free_pair_is_bounded() -> None:
+    ports = pool(30_000, 39_999)
+    asked: list[int] = []
+    ports.is_free = lambda port: bool(asked.append(port))  # type: ignore[func-returns-value]
+    with pytest.raises(PortsExhaustedError):
+        ports.take(0.0)
+    assert 10 < len(asked) < 100
+
+
 def test_a_port_given_back_twice_counts_once() -> None:
     ports = pool(30_000, 30_003)
     port = ports.take(0.0)

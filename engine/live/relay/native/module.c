@@ -456,7 +456,7 @@ static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_native", 
 
 PyMODINIT_FUNC PyInit__native(void) {
     PyObject *made = PyModule_Create(&module);
-    if (made && PyModule_AddType(made, &forwarder_type) < 0)
+    if (made && (PyModule_AddType(made, &forwarder_type) < 0 || PyModule_AddIntMacro(made, INTERFACE) < 0))
         Py_CLEAR(made);
     return made;
 }

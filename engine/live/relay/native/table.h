@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#define INTERFACE 1       /* of this module; native_forwarder.py has it as well. Count it up with what crosses */
 #define MOST_BYTES 2000   /* forwarder.py and engine/media/rules.py have these six as well */
 #define MOST_SSRCS 16
 #define STRANGER_SLOTS 8
