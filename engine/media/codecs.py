@@ -262,6 +262,16 @@ def plan(offered: tuple[Codec, ...], told: tuple[Codec, ...], answered: tuple[Co
     return CodecPlan(tuple(mine), there, back | offer_numbers)
 
 
+def paced(payloads: Mapping[int, PayloadRule], packet_ms: int) -> Mapping[int, PayloadRule]:
+    """The same, with the packet time that who is sent to asks for in what is encoded."""
+    if all(rule.encode is None or rule.packet_ms == packet_ms for rule in payloads.values()):
+        return payloads
+    return {
+        number: rule if rule.encode is None else rule._replace(packet_ms=packet_ms)
+        for number, rule in payloads.items()
+    }
+
+
 def _transcoding(source: Codec, sink: Codec) -> PayloadRule:
     names = (source.name.lower(), sink.name.lower())
     return PayloadRule(sink.payload_type, source.clock_hz, sink.clock_hz, *names)

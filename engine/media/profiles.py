@@ -66,6 +66,11 @@ PROFILE_OF_KIND: Final[Mapping[Kind, str]] = MappingProxyType(
 """What a side is offered where the topology says nothing else."""
 
 
+SHORTEST_PACKET_MS: Final = 10
+USUAL_PACKET_MS: Final = 20  # RFC 3551 §4.2
+LONGEST_PACKET_MS: Final = 120  # of Opus (RFC 7587 §4.2); of G.711 it still fits into a datagram
+
+
 class _Protocol(NamedTuple):
     secure: bool
     feedback: bool  # AVPF (RFC 4585): a=rtcp-fb may stand
@@ -112,6 +117,7 @@ class Remote(NamedTuple):
     setup: Setup
     crypto: tuple[Crypto, ...]
     mid: bytes | None
+    packet_ms: int = USUAL_PACKET_MS  # how long the packets are to be that it is sent (RFC 8866 §6.4)
 
 
 class Local(NamedTuple):
@@ -176,6 +182,7 @@ def read_remote(description: Description, section: MediaSection) -> Remote:
         setup=_setup(description.attribute_of(section, b"setup")),
         crypto=crypto if security == "sdes" else (),
         mid=mid,
+        packet_ms=_packet_ms(section),
     )
 
 
@@ -295,6 +302,18 @@ def _setup(value: bytes | None) -> Setup:
         if text == setup.encode("ascii"):
             return setup
     return "active"
+
+
+def _packet_ms(section: MediaSection) -> int:
+    """``a=ptime``, but not above ``a=maxptime``; what is out of reason says nothing."""
+    wanted, most = (_milliseconds(section.attribute(name)) for name in (b"ptime", b"maxptime"))
+    return min(wanted or USUAL_PACKET_MS, most or LONGEST_PACKET_MS)
+
+
+def _milliseconds(value: bytes | None) -> int | None:
+    text = (value or b"").strip()
+    number = int(text) if text.isdigit() and len(text) < 4 else 0
+    return number if SHORTEST_PACKET_MS <= number <= LONGEST_PACKET_MS else None
 
 
 def _address(host: str, port: int) -> Address | None:

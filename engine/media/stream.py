@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
-from engine.media.codecs import Codec, CodecPlan, plan
+from engine.media.codecs import Codec, CodecPlan, paced, plan
 from engine.media.endpoint import Endpoint
 from engine.media.offer_answer import OTHER, Side
 from engine.media.profiles import Profile, Remote
@@ -197,6 +197,8 @@ class Stream:
         payloads = None
         if self._plan is not None:
             payloads = self._plan.from_offerer if side == self.offerer else self._plan.from_answerer
+            if other.remote is not None:
+                payloads = paced(payloads, other.remote.packet_ms)
         return Rule(
             sources=end.sources(component),
             rtp=self._way(other, 0) if component == 0 and self._flows(end, other) else None,

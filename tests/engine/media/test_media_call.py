@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from engine.media.codecs import CodecPolicy, read_codecs
 from engine.media.ice import CONSENT_S
 from engine.media.profiles import PROFILES, Kind
 from engine.media.rules import Dtls, Port, Sdes, Way
@@ -325,3 +326,31 @@ def test_a_refused_reinvite_leaves_the_media_as_they_were() -> None:
     relay.call.ended(carrier("< 488 INVITE 2"), "")
     assert relay.table.rules == rules
     assert relay.told("> INVITE 3", held(BROWSER, b"4"))
+
+
+@pytest.mark.parametrize(
+    ("lines", "packet_ms"),
+    [
+        (b"", 20),
+        (b"a=ptime:40\r\n", 40),
+        (b"a=ptime: 60 \r\n", 60),
+        (b"a=ptime:60\r\na=maxptime:30\r\n", 30),
+        (b"a=maxptime:10\r\n", 10),
+        (b"a=ptime:0\r\n", 20),
+        (b"a=ptime:5000\r\n", 20),
+        (b"a=ptime:many\r\n", 20),
+    ],
+)
+def test_what_is_transcoded_has_the_packet_time_that_a_side_asks_for(lines: bytes, packet_ms: int) -> None:
+    """By who receives it; what passes as it is keeps its own."""
+    relay = Relay("softphone", "softphone", replace(SETTINGS, codecs=CodecPolicy(transcode="always")))
+    pcmu = BARESIP[: BARESIP.index(b"m=audio")] + b"m=audio 16906 RTP/AVP 0 101\r\n"
+    pcmu += b"a=rtpmap:101 telephone-event/8000\r\n"
+    offered = relay.told("> INVITE 1", pcmu + lines)
+    (opus,) = [codec for codec in read_codecs(parse(offered).media[0]) if codec.name == b"opus"]
+    answer = pcmu.replace(b"RTP/AVP 0 101", b"RTP/AVP %d" % opus.payload_type)
+    answered = relay.told("< 200 INVITE 1", answer + b"a=rtpmap:%d opus/48000/2\r\n" % opus.payload_type)
+    for told, expected in ((answered, 20), (offered, packet_ms)):
+        rules = (relay.rule_at(told).payloads or {}).values()
+        assert {rule.packet_ms for rule in rules if rule.encode} == {expected}
+        assert {rule.packet_ms for rule in rules if not rule.encode} <= {20}
