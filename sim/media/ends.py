@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from sim.agents.media import Talking
     from sim.host import SimHost
 
+FIRST_REPORT_S = 2.5
+"""Until a side's first report, which measures a round trip by what it has had of ours (RFC 3550 §6.2)."""
+
 _SYMMETRIC_AFTER = 10  # packets from elsewhere until FreeSWITCH sends there too
 
 
@@ -105,10 +108,12 @@ class RelayPort:
         "_packets",
         "_round_trip_ms",
         "_speaker",
+        "_speaks_since",
         "address",
         "asks",
         "held",
         "host",
+        "is_reported",
         "keyed_with",
         "name",
         "rule",
@@ -130,6 +135,8 @@ class RelayPort:
         self._round_trip_ms: float | None = None
         self._speaker: Stream | None = None
         self._highest = -1
+        self._speaks_since = now
+        self.is_reported = False  # whether the peer's reports (RTCP) come, and ours of its reports go back
 
     @property
     def place(self) -> str:
@@ -145,6 +152,7 @@ class RelayPort:
         """Packets of the believed source came."""
         if train.stream is not self._speaker:
             self._speaker, self._highest = train.stream, train.number - 1
+            self._speaks_since = train.arrival_s
         highest = train.number + train.count - 1
         self._lost += max(highest - self._highest, 0) - train.left
         self._highest = max(self._highest, highest)
@@ -159,14 +167,15 @@ class RelayPort:
         self._dropped += packets
 
     def report(self, now: float) -> MediaStats:
-        """What came since the last report."""
+        """What came since the last of these."""
+        reported = self.is_reported and now - self._speaks_since >= FIRST_REPORT_S
         stats = MediaStats(
             self.name,
             self._packets,
             self._octets,
             self._lost,
             self._jitter_ms,
-            self._round_trip_ms if self._packets else None,
+            self._round_trip_ms if self._packets and reported else None,
             max(now - self._last_at, 0.0),
             self._dropped,
         )

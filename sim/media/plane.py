@@ -105,6 +105,7 @@ class MediaPlane:
         if isinstance(effect, (AddRule, ChangeRule)):
             port.rule = effect.rule
             self._join(port)
+            self._look(port)
         elif isinstance(effect, RemoveRule):
             port.rule = None
         elif isinstance(effect, SecurePort):
@@ -285,6 +286,25 @@ class MediaPlane:
                 self._catch_up(end)
             port.host.receive(port.report(self.network.env.now))
         self.network.later(_REPORT_S, self._report, port)
+
+    def _look(self, port: RelayPort) -> None:
+        """Reports (RTCP) are not sent one by one: they come to a pair where the rules let them pass both ways, for
+        a round trip is what one side says of the other's report."""
+        pair = self._ports.get((port.place, port.name._replace(number=port.name.number & ~1)))
+        back = None if pair is None else self._rtcp_way(pair)
+        for one, other in ((pair, back), (back, pair)):
+            if one is not None:
+                one.is_reported = other is not None and self._rtcp_way(other) is one
+
+    def _rtcp_way(self, port: RelayPort) -> RelayPort | None:
+        """The pair to whose side goes the RTCP that comes to this one; None: nobody gets it."""
+        second = self._ports.get((port.place, port.name._replace(number=port.name.number + 1)))
+        for each in (port, second):  # multiplexed with RTP, or at the port beside it
+            rule = each.rule if each is not None else None
+            if rule is not None and rule.rtcp is not None:
+                number = rule.rtcp.port.number & ~1
+                return self._ports.get((port.place, rule.rtcp.port._replace(number=number)))
+        return None
 
     def _catch_up(self, end: AgentEnd) -> None:
         """Count what was sent so far, also over the other leg of a bridge, or of what a relay has joined."""

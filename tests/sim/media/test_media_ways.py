@@ -48,3 +48,18 @@ def test_a_link_that_dies_both_ways_ends_no_call() -> None:
     )
     assert result.between("1015", "1010").longest_gap_s == pytest.approx(5.0, abs=0.1)
     assert result.between("1010", "1015").longest_gap_s == pytest.approx(5.0, abs=0.1)
+
+
+@pytest.mark.parametrize("media", ["streams", "packets"])
+def test_a_round_trip_is_known_when_both_sides_had_time_to_report(media: str) -> None:
+    """As from RTCP: of a call that is over before nothing is known, and each side has its own."""
+
+    def trips(hold_s: float) -> dict[str, float | None]:
+        result = talk(call("softphones/1010", "9196", hold_s=hold_s), media=media)
+        return {note.side: note.round_trip_ms for note in result.told(MediaEnded)}
+
+    assert trips(2.0) == {"caller": None, "callee": None}
+    known = trips(20.0)
+    assert known["caller"] == pytest.approx(60.0, abs=1.0)
+    assert known["callee"] is not None
+    assert known["callee"] < 5.0
