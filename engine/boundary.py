@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple, Protocol, TypeAlias
 
 from engine.packets import Address as Address
 from engine.packets import Datagram as Datagram
@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # the media's half of the boundary is made of keys and codecs
     from engine.media.rules import MediaEffect, MediaInput
 
 Transport: TypeAlias = Literal["udp", "tcp", "tls", "ws", "wss"]
+
+SIP_SUBPROTOCOL: Final = "sip"  # RFC 7118 §4
 
 NEVER = float("inf")
 """The deadline of a machine that wants no tick."""
@@ -48,6 +50,7 @@ class Interface:
     ``tls`` is needed to listen on ``tls`` and ``wss``. One that does not listen (a browser's) only connects.
     ``origins`` are the web pages whose scripts may open a WebSocket here (RFC 6455 §10.2), such as
     ``https://phone.example.org``; empty: all. Clients other than browsers name none and are let in.
+    ``subprotocol`` is what WebSockets carry here.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Interface:
     tls: TlsFiles | None = None
     listens: bool = True
     origins: tuple[str, ...] = ()
+    subprotocol: str = SIP_SUBPROTOCOL
 
     @property
     def public_host(self) -> str:

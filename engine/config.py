@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from engine.boundary import Interface, RecordKind, Transport
-from engine.media.ng.settings import NgConfig
+from engine.media.ng.settings import NG_SUBPROTOCOL, NgConfig
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -347,7 +347,14 @@ class EdgeConfig:
             return ()
         host = ng.control_host or self.interfaces[0].host
         return tuple(
-            Interface(name=RELAYS + transport, transport=transport, host=host, port=0, listens=transport == "udp")
+            Interface(
+                name=RELAYS + transport,
+                transport=transport,
+                host=host,
+                port=0,
+                listens=transport == "udp",
+                subprotocol=NG_SUBPROTOCOL,
+            )
             for transport in ng.transports
         )
 

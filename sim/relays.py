@@ -7,6 +7,7 @@ from random import Random
 
 from engine.boundary import Interface
 from engine.config import MediaInterface, RelayConfig
+from engine.media.ng.settings import NG_SUBPROTOCOL
 from engine.media.sdp.attributes import Fingerprint, parse_fingerprints
 from sim.agents.rtpengine import Rtpengine, RtpengineConfig, RtpengineInterface
 from sim.host import Birth
@@ -22,7 +23,13 @@ def rtpengine_part(topology: Topology, name: str, certificate: str = "") -> Part
     ``certificate`` is the fingerprint of the one that it shows; default: a modelled one.
     """
     server = topology.rtpengines[name]
-    control = Interface(name=CONTROL_INTERFACE, transport=server.transport, host=server.host, port=server.port)
+    control = Interface(
+        name=CONTROL_INTERFACE,
+        transport=server.transport,
+        host=server.host,
+        port=server.port,
+        subprotocol=NG_SUBPROTOCOL,
+    )
     interfaces = tuple(
         RtpengineInterface(name=each, host=server.media.get(each, server.host)) for each in _known(topology, name)
     )

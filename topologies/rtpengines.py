@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from engine.media.ng.settings import NgConfig, NgServerConfig
+from engine.media.ng.settings import NgConfig, NgServerConfig, NgTransport
 from topologies.base import Host, IpAddress, Port, Positive, Section, Share, Table, default_of
 
 
@@ -26,8 +26,9 @@ class Rtpengine(Section):
 
     host: Host = Field(description="Where it listens for the NG protocol: an IP address or a name.")
     port: Port = Field(default=default_of(NgServerConfig, "port"), description="Its port (--listen-ng).")
-    transport: Literal["udp", "tcp"] = Field(
-        default=default_of(NgServerConfig, "transport"), description="udp, or tcp where it has --listen-tcp-ng."
+    transport: NgTransport = Field(
+        default=default_of(NgServerConfig, "transport"),
+        description="udp; tcp where it has --listen-tcp-ng, ws where it has --listen-http.",
     )
     name: str | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""The opening hand-shake of a WebSocket that carries SIP (RFC 6455 §4, RFC 7118 §4), both sides of it.
+"""The opening hand-shake of a WebSocket (RFC 6455 §4, of SIP RFC 7118 §4), both sides of it.
 
 HTTP is parsed by aiohttp; nothing here touches a socket.
 """
@@ -24,7 +24,8 @@ from aiohttp.http import (
 )
 from multidict import CIMultiDictProxy
 
-SUBPROTOCOL: Final = "sip"
+from engine.boundary import SIP_SUBPROTOCOL
+
 HEAD_BYTES_MAX: Final = 32 * 1024  # cookies of a web site come along
 
 _GUID: Final = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
@@ -59,9 +60,12 @@ class ServerHandshake:
         Web pages whose scripts may connect; empty: all.
     """
 
-    __slots__ = ("_bytes", "_origins", "_parser")
+    __slots__ = ("_bytes", "_origins", "_parser", "_subprotocol")
 
-    def __init__(self, origins: Collection[str], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, origins: Collection[str], loop: asyncio.AbstractEventLoop, subprotocol: str = SIP_SUBPROTOCOL
+    ) -> None:
+        self._subprotocol = subprotocol
         self._origins = {each.lower() for each in origins}
         self._parser = HttpRequestParser(None, loop, HEAD_BYTES_MAX, response_with_body=False)
         self._bytes = 0
@@ -98,23 +102,24 @@ class ServerHandshake:
         origin = headers.get("Origin")
         if self._origins and origin is not None and origin.lower() not in self._origins:
             return _refused(HTTPStatus.FORBIDDEN, "foreign origin")
-        if SUBPROTOCOL not in _words(headers, "Sec-WebSocket-Protocol"):
-            return _refused(HTTPStatus.BAD_REQUEST, f"no subprotocol {SUBPROTOCOL}: {_WHAT_THIS_IS}")
+        if self._subprotocol not in _words(headers, "Sec-WebSocket-Protocol"):
+            return _refused(HTTPStatus.BAD_REQUEST, f"no subprotocol {self._subprotocol}: {_WHAT_THIS_IS}")
         accepted = {
             "Upgrade": "websocket",
             "Connection": "Upgrade",
             "Sec-WebSocket-Accept": _accept_of(key),
-            "Sec-WebSocket-Protocol": SUBPROTOCOL,
+            "Sec-WebSocket-Protocol": self._subprotocol,
         }
         return Outcome(_head(HTTPStatus.SWITCHING_PROTOCOLS, accepted), "", rest)
 
 
 class ClientHandshake:
-    """Asks ``host``, written as in a URI, for a SIP WebSocket."""
+    """Asks ``host``, written as in a URI, for a WebSocket."""
 
-    __slots__ = ("_bytes", "_host", "_key", "_parser")
+    __slots__ = ("_bytes", "_host", "_key", "_parser", "_subprotocol")
 
-    def __init__(self, host: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, host: str, loop: asyncio.AbstractEventLoop, subprotocol: str = SIP_SUBPROTOCOL) -> None:
+        self._subprotocol = subprotocol
         self._host = host
         self._key = b64encode(os.urandom(16)).decode()
         self._parser = HttpResponseParser(None, loop, HEAD_BYTES_MAX, response_with_body=False)
@@ -127,7 +132,7 @@ class ClientHandshake:
             "Connection": "Upgrade",
             "Sec-WebSocket-Key": self._key,
             "Sec-WebSocket-Version": _VERSION,
-            "Sec-WebSocket-Protocol": SUBPROTOCOL,
+            "Sec-WebSocket-Protocol": self._subprotocol,
         }
         return _lines("GET / HTTP/1.1", asked)
 
@@ -146,8 +151,8 @@ class ClientHandshake:
             return f"{response.code} {response.reason}"
         if response.headers.get("Sec-WebSocket-Accept") != _accept_of(self._key):
             return "the key is not answered"
-        if response.headers.get("Sec-WebSocket-Protocol") != SUBPROTOCOL:
-            return f"no subprotocol {SUBPROTOCOL}"
+        if response.headers.get("Sec-WebSocket-Protocol") != self._subprotocol:
+            return f"no subprotocol {self._subprotocol}"
         return ""
 
 

@@ -232,7 +232,8 @@ class TcpPort:
 
     def _connection(self, opening: Opening | None) -> Connection:
         if self.interface.whole_messages:
-            return WebSocketConnection(opening, self._context, self, self.interface.origins)
+            interface = self.interface
+            return WebSocketConnection(opening, self._context, self, interface.origins, interface.subprotocol)
         return Connection(opening, self._context, self)
 
     def opened(self, connection: Connection, peer: Address) -> Flow:

@@ -8,7 +8,7 @@ from typing import Final
 
 from aiohttp.http import WebSocketReader, WSCloseCode
 
-from engine.boundary import Input, Pong, StreamData
+from engine.boundary import SIP_SUBPROTOCOL, Input, Pong, StreamData
 from engine.live.connection import Connection, Opening, Owner
 from engine.live.errors import endpoint
 from engine.live.frames import BINARY, PING, PONG, TEXT, Masking, close_frame, frame, frame_reader
@@ -26,13 +26,20 @@ class WebSocketConnection(Connection):
 
     __slots__ = ("_binary", "_farewell_said", "_handshake", "_inbox", "_masking", "_reader")
 
-    def __init__(self, opening: Opening | None, context: Context, owner: Owner, origins: Collection[str]) -> None:
+    def __init__(
+        self,
+        opening: Opening | None,
+        context: Context,
+        owner: Owner,
+        origins: Collection[str],
+        subprotocol: str = SIP_SUBPROTOCOL,
+    ) -> None:
         super().__init__(opening, context, owner)
         self._handshake: Handshake | None
         if opening:
-            self._handshake = ClientHandshake(endpoint(*opening.asked), context.loop)
+            self._handshake = ClientHandshake(endpoint(*opening.asked), context.loop, subprotocol)
         else:
-            self._handshake = ServerHandshake(origins, context.loop)
+            self._handshake = ServerHandshake(origins, context.loop, subprotocol)
         self._reader: WebSocketReader | None = None
         self._masking = Masking(masked=opening is None)
         self._inbox: list[Input] = []

@@ -1,4 +1,4 @@
-"""Modelled rtpengines on real sockets: the same is heard as in virtual time, over UDP and TCP."""
+"""Modelled rtpengines on real sockets: the same is heard as in virtual time, over UDP, TCP and WebSockets."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ scenarios:
 """
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
+@pytest.mark.parametrize("transport", ["udp", "tcp", "ws"])
 def test_both_worlds_hear_the_same(transport: str) -> None:
     topology = parse(TOPOLOGY.replace(b"TRANSPORT", transport.encode()), shown="talk")
     run = simulate(topology, seed=3)

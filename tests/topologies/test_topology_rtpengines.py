@@ -77,7 +77,7 @@ def test_everything_can_be_said() -> None:
     [
         ("name: rtp2", "name: rtp1", 9, "a second rtpengine is called rtp1"),
         ("port: 22222", "port: 0", 9, "1"),
-        ("transport: tcp", "transport: ws", 9, "'ws' is not known here"),
+        ("transport: tcp", "transport: tls", 9, "'tls' is not known here"),
         ("serves: [inside]", "serves: [inward]", 12, "no interface 'inward'"),
         ("timeout_s: 0.7", "timeout_s: 0", 10, "0"),
     ],

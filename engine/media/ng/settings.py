@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Literal
+from typing import Final, Literal, TypeAlias
 
 from engine.boundary import Address
+
+NgTransport: TypeAlias = Literal["udp", "tcp", "ws"]
+
+NG_SUBPROTOCOL: Final = "ng.rtpengine.com"
+"""By which rtpengine knows the WebSockets (``--listen-http``) that bring orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +21,7 @@ class NgServerConfig:
     name: str
     host: str
     port: int = 2223
-    transport: Literal["udp", "tcp"] = "udp"
+    transport: NgTransport = "udp"
     weight: int = 1  # its share of the calls
     enabled: bool = True
 
@@ -56,6 +61,6 @@ class NgConfig:
     pending: int = 10_000  # most orders that wait for an answer
 
     @property
-    def transports(self) -> tuple[Literal["udp", "tcp"], ...]:
+    def transports(self) -> tuple[NgTransport, ...]:
         """By which the servers are spoken to."""
         return tuple(sorted({server.transport for server in self.servers}))

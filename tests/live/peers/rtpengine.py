@@ -32,6 +32,7 @@ class Rtpengine:
         network = f"127.{180 + os.getpid() % 60}.{os.getpid() // 60 % 256}"
         self.outside, self.inside = f"{network}.{2 * number}", f"{network}.{2 * number + 1}"
         self.control = ("127.0.0.1", closed_port())
+        self.http = ("127.0.0.1", closed_port())  # for WebSockets
         self._log = folder / f"rtpengine{number}.log"
         self._command = [
             str(PROGRAM),
@@ -46,6 +47,7 @@ class Rtpengine:
             f"--interface={INSIDE}/{self.inside}",
             f"--listen-ng={self.control[0]}:{self.control[1]}",
             f"--listen-tcp-ng={self.control[0]}:{self.control[1]}",
+            f"--listen-http={self.http[0]}:{self.http[1]}",
             *options,
         ]
         self.process: subprocess.Popen[bytes] | None = None
