@@ -3,7 +3,8 @@
 
 PYTHON ?= python3
 QUIET := --quiet --disable-pip-version-check
-PIP_INSTALL := .venv/bin/python -m pip install $(QUIET)
+# Without the warning that setuptools gives at each editable installation.
+PIP_INSTALL := PYTHONWARNINGS=ignore .venv/bin/python -m pip install $(QUIET)
 # What `make bench` measures: the compiled engine where `make compiled` has built it.
 MEASURED = $(firstword $(wildcard .venv-compiled/bin/python) .venv/bin/python)
 PYTEST_ARGS ?= -n auto
@@ -53,16 +54,19 @@ compiled: .venv-compiled/.installed ## Compile the engine with mypyc into .venv-
 
 # A stamp says that an installation ended well; a new pyproject.toml, or other sources in C, make it stale.
 .venv/.made:
-	$(PYTHON) -m venv .venv || { echo 'no venv: install it first (Debian: apt-get install python3-venv)' >&2; exit 1; }
-	$(PIP_INSTALL) --upgrade 'pip>=24'
+	@echo 'making .venv'
+	@$(PYTHON) -m venv .venv || { echo 'no venv: install it first (Debian: apt-get install python3-venv)' >&2; exit 1; }
+	@$(PIP_INSTALL) --upgrade 'pip>=24'
 	@touch $@
 
 .venv/.run-installed: pyproject.toml setup.py $(NATIVE) .venv/.made
-	$(PIP_INSTALL) --editable '.[fast,parquet,transcode]'
+	@echo 'installing siptwin into .venv (a minute or two, once)'
+	@$(PIP_INSTALL) --editable '.[fast,parquet,transcode]'
 	@touch $@
 
 .venv/.test-installed: pyproject.toml setup.py $(NATIVE) .venv/.made
-	$(PIP_INSTALL) --editable '.[test]'
+	@echo 'installing siptwin and what its tests need into .venv (minutes, once)'
+	@$(PIP_INSTALL) --editable '.[test]'
 	@touch $@ .venv/.run-installed
 
 # Debian packages that some tests or benchmarks talk to: $(call debian,COMMAND,PACKAGE,WHAT IS MISSED)

@@ -47,9 +47,9 @@ def doctor(
 ) -> None:
     """Try a deployment that runs: agents register at each interface, call an echo, a tone, each other, and listen.
 
-    Each step is green, red with the cause and the remedy, or skipped where what it stands on is red. Softphones
-    listen for each other's voice. Browsers are judged by their signalling and by what SDP says; their sound is not
-    listened for. Exit code 1: a step is red.
+    Each step is green, red with the cause and the remedy, or skipped where what it stands on is red. Each agent
+    says a tone of its own, which the other side must hear: softphones by plain RTP, browsers by WebRTC. Exit code
+    1: a step is red.
 
     Examples:
 
