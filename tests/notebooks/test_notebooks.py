@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import resource
 from pathlib import Path
 
@@ -77,6 +79,15 @@ class TestLab:
         (folder / "00_first_call.ipynb").unlink()
         assert [path.stem for path in command.put_notebooks(folder)] == ["00_first_call"]
         assert (folder / "index.ipynb").read_text() == "my own"
+
+    def test_jupyterlab_does_not_ask_about_its_news_and_a_users_own_settings_stay(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/of/the/user")
+        users, ours = command.with_defaults()["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+        assert users == "/of/the/user"
+        (defaults,) = json.loads((Path(ours) / "labconfig/default_setting_overrides.json").read_text()).values()
+        assert defaults == {"fetchNews": "false"}
 
     def test_says_what_is_missing(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(command, "find_spec", lambda _name: None)
