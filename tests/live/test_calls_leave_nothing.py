@@ -80,7 +80,8 @@ def test_ten_thousand_calls_leave_no_port_no_rule_and_no_memory(tmp_path: Path) 
             more = ("-r", str(RATE), "-m", str(CALLS), "-d", "100", "-trace_stat", "-stf", str(statistics))
             start(*sipp("caller", CALLER, *more), f"{EDGE}:5060").wait(CALLS / RATE + 60)
             row = last_row(statistics)
-            assert (row["SuccessfulCall(C)"], row["FailedCall(C)"]) == (str(CALLS), "0"), row
+            failed = {key: value for key, value in row.items() if "Failed" in key and int(value or 0)}
+            assert (row["SuccessfulCall(C)"], failed) == (str(CALLS), {})
             return settled(seen, files)
 
         files = seen().files
