@@ -17,7 +17,7 @@ from tests.live.peers.sipp import CALLER, EDGE, FIRST, MISSING, last_row, progra
 
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
-RATE, CALLS = 80, 10_000  # a second, and in each of two rounds: the first fills what is remembered within bounds
+RATE, CALLS = 60, 10_000  # a second, and in each of two rounds: the first fills what is remembered within bounds
 GROWN_BYTES = 1_000_000  # a tenth of a kilobyte a call would show
 SETTLED_S = 60.0  # RFC 3261 timers run for 32 s after the last message
 
