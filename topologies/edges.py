@@ -121,7 +121,10 @@ Registrar = Annotated[
         agent_max_expires_s=Field(ge=1, description="Longest expiry that an agent is granted."),
         node_min_expires_s=Field(ge=0, description="Shortest expiry that nodes are asked for."),
         node_max_expires_s=Field(ge=1, description="Longest expiry that nodes are asked for."),
-        throttle=Field(description="Whether unchanged refreshes are answered here while the node's grant lasts."),
+        throttle=Field(
+            description="Whether unchanged refreshes are answered here while the node's grant outlives what the "
+            "agent is told; so it takes a node_min_expires_s above what agents ask for."
+        ),
         contacts_per_aor=Field(ge=1, description="Most contacts of one user."),
         outbound=Field(description="Whether RFC 5626 (flows, instances) is offered."),
         flow_timer_s=Field(ge=0, description="Keep-alive interval told to outbound agents; 0: none is told."),
