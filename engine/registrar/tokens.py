@@ -11,7 +11,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
 from hmac import compare_digest
 from struct import Struct
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -19,20 +19,20 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from engine.boundary import Flow
 from engine.sip.errors import SipError
 
-PREFIX = b"flow-"
+PREFIX: Final = b"flow-"
 """How the user part of our URIs begins where it is a token."""
 
-DIGEST_BYTES = 8
-MOST_CONTACT_BYTES = 200  # a longer one is not carried: columns and buffers for a Contact end somewhere
+DIGEST_BYTES: Final = 8
+MOST_CONTACT_BYTES: Final = 200  # a longer one is not carried: columns and buffers for a Contact end somewhere
 
-_HEAD = Struct("!B8s8s")  # form, key, digest of the Call-ID
-_FLOW = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
-_FORM = 1
-_FORM_BETWEEN_EDGES = 2
-_FORM_NOTICE = 3
-_NOTICE = Struct("!B8s8sd")  # form, key, digest of the Call-ID, when; then who says so
-_ANY_CALL = bytes(DIGEST_BYTES)
-_MARK_BYTES = 12
+_HEAD: Final = Struct("!B8s8s")  # form, key, digest of the Call-ID
+_FLOW: Final = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
+_FORM: Final = 1
+_FORM_BETWEEN_EDGES: Final = 2
+_FORM_NOTICE: Final = 3
+_NOTICE: Final = Struct("!B8s8sd")  # form, key, digest of the Call-ID, when; then who says so
+_ANY_CALL: Final = bytes(DIGEST_BYTES)
+_MARK_BYTES: Final = 12
 
 
 class FlowToken(NamedTuple):
