@@ -21,19 +21,16 @@ from benchmarks.processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Program,
 from benchmarks.proxies import describe_siptwin
 from benchmarks.report import UNSEEN_WIDTH, say
 
-LOAD = Path(__file__).with_name("storm_load.py")
 WEB = Place(PROXY.host, 8080)
 PACED = 200  # REGISTERs of UDP agents that wait for their answers: more would be lost in the sockets of the load
 SETTLE_S = 35.0  # by then the transactions of the registrations are over (64*T1)
 
 
 class Load:
-    """The agents and their node, in a process of their own."""
+    """The agents, or their node, in a process of their own."""
 
-    def __init__(self, transport: str, agents: int, at_once: int, pace: float) -> None:
-        edge = WEB if transport == "ws" else PROXY
-        numbers = [str(agents), str(at_once), str(pace)]
-        command = [*pin(LOAD_CORE), sys.executable, str(LOAD), transport, *numbers, str(edge), str(NODES[0])]
+    def __init__(self, module: str, *arguments: str) -> None:
+        command = [*pin(LOAD_CORE), sys.executable, "-m", f"benchmarks.{module}", *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Load:
@@ -82,10 +79,12 @@ def start_edge(folder: Path, python: str, agents: int) -> Program:
 def measure(python: str, transport: str, agents: int, at_once: int, pace: float) -> dict[str, Any]:
     """One run in a fresh edge."""
     check_free(PROXY, NODES[0])
+    place = WEB if transport == "ws" else PROXY
     with (
         tempfile.TemporaryDirectory(prefix="siptwin-benchmark-") as name,
         start_edge(Path(name), python, agents) as edge,
-        Load(transport, agents, at_once, pace) as load,
+        Load("storm_node", str(NODES[0])) as node,
+        Load("storm_load", transport, str(agents), str(at_once), str(pace), str(place)) as load,
     ):
         wait_until_it_answers(edge, PROXY)
         load.phase("connect")
@@ -97,7 +96,7 @@ def measure(python: str, transport: str, agents: int, at_once: int, pace: float)
         before_s = edge.cpu().used_s
         storm = load.phase("storm")
         storm_cpu_s = edge.cpu().used_s - before_s
-        reached = load.phase("reach")
+        reached = node.phase(f"reach {PROXY}")
     return {
         "transport": transport,
         "agents": agents,

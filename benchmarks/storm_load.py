@@ -1,25 +1,24 @@
-"""Agents and their node, for ``benchmarks.storm``: ``ws|udp AGENTS AT_ONCE PACE EDGE_HOST:PORT NODE_HOST:PORT``.
+"""Agents, for ``benchmarks.storm``: ``ws|udp AGENTS AT_ONCE PACE EDGE_HOST:PORT``.
 
 Reads a phase a line from standard input, answers with a line of JSON when it is done. Phases: ``connect``
 (WebSockets without a word), ``register`` (everybody, once, PACE a second; 0: as answers come), ``storm`` (all
-connections are cut, everybody comes back, AT_ONCE at a time), ``reach`` (the node asks each contact that it was
-given; who answers?).
+connections are cut, everybody comes back, AT_ONCE at a time).
 
-An agent whose connection comes to nothing is told as late, and tries again as JsSIP does.
+An agent whose connection comes to nothing, or that is refused, is told as late. It tries again: as JsSIP does, or
+after the edge's Retry-After.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import socket
 import sys
 import time
 from collections.abc import Callable
 from itertools import count
 from typing import Any, cast
 
-from engine.live.sockets import size_buffer
+from benchmarks.storm_node import answer
 
 GET = (
     b"GET / HTTP/1.1\r\nHost: edge.example.org\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -30,16 +29,9 @@ PING = 9
 PONG = b"\x8a\x80" + bytes(4)  # empty, and masked by zeros
 PACED = 200  # REGISTERs, or hand-shakes, that wait for their answers before the storm
 RETRY_S = 2.0  # JsSIP's first
+RETRY_AFTER_S = 5.0
 PHASE_ENDS_S = 120.0
-SOCKET_BUFFER_BYTES = 16 * 1024 * 1024
 USERS_PER_SOCKET = 50  # of UDP agents
-_HEADERS = (b"Via", b"From", b"To", b"Call-ID", b"CSeq")
-
-
-def answer(request: bytes, *lines: bytes) -> bytes:
-    """A 200 to this request."""
-    copied = [line for line in request.split(b"\r\n") if line.partition(b":")[0] in _HEADERS]
-    return b"\r\n".join([b"SIP/2.0 200 OK", *copied, *lines, b"Content-Length: 0", b"", b""])
 
 
 def frame(message: bytes) -> bytes:
@@ -47,41 +39,6 @@ def frame(message: bytes) -> bytes:
     size = len(message)
     head = b"\x81" + (bytes((0x80 | size,)) if size < 126 else b"\xfe" + size.to_bytes(2, "big"))
     return head + bytes(4) + message
-
-
-class Node(asyncio.DatagramProtocol):
-    """Accepts every registration, remembers the last contact of each user, and can ask them all."""
-
-    def __init__(self) -> None:
-        self.contacts: dict[bytes, bytes] = {}
-        self.answered: set[bytes] = set()
-        self._transport: asyncio.DatagramTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        sock = transport.get_extra_info("socket")
-        size_buffer(sock, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)  # its losses must not count as the edge's
-
-    def datagram_received(self, data: bytes, peer: Any) -> None:
-        assert self._transport is not None
-        if data.startswith(b"REGISTER"):
-            lines = {line.partition(b":")[0]: line for line in data.split(b"\r\n")}
-            user = lines[b"To"].partition(b"sip:")[2].partition(b"@")[0]
-            self.contacts[user] = lines[b"Contact"].partition(b"<")[2].partition(b">")[0]
-            self._transport.sendto(answer(data, lines[b"Contact"]), peer)
-        elif data.startswith(b"OPTIONS"):
-            self._transport.sendto(answer(data), peer)
-        elif data.startswith(b"SIP/2.0 200"):
-            self.answered.add(data.partition(b"branch=z9hG4bK")[2].partition(b"\r\n")[0])
-
-    def ask(self, user: bytes, edge: tuple[str, int], here: bytes) -> None:
-        assert self._transport is not None
-        message = (
-            b"OPTIONS %b SIP/2.0\r\nVia: SIP/2.0/UDP %b;branch=z9hG4bK%b\r\nMax-Forwards: 70\r\n"
-            b"From: <sip:node@%b>;tag=n\r\nTo: <%b>\r\nCall-ID: ask-%b\r\nCSeq: 1 OPTIONS\r\n"
-            b"Content-Length: 0\r\n\r\n"
-        ) % (self.contacts[user], here, user, here, self.contacts[user], user)
-        self._transport.sendto(message, edge)
 
 
 class Agents:
@@ -150,6 +107,9 @@ class WebAgent(asyncio.Protocol):
                 self._transport.write(PONG)
             elif message.startswith(b"SIP/2.0 200"):
                 self._agents.done()
+            elif message.startswith(b"SIP/2.0 "):
+                self._agents.late += 1
+                asyncio.get_running_loop().call_later(RETRY_AFTER_S, self.register)
             elif message.startswith(b"OPTIONS") and self._transport:
                 self._transport.write(frame(answer(message)))
 
@@ -193,10 +153,8 @@ class UdpAgents(asyncio.DatagramProtocol):
 class Load:
     """The phases."""
 
-    def __init__(self, agents: Agents, node: Node, here: bytes) -> None:
+    def __init__(self, agents: Agents) -> None:
         self._agents = agents
-        self._node = node
-        self._here = here
         self._web: list[WebAgent] = []
         self._udp: list[UdpAgents] = []
 
@@ -263,31 +221,11 @@ class Load:
         elapsed_s = time.monotonic() - began
         return {"registered": agents.registered, "elapsed_s": elapsed_s, "late": agents.late}
 
-    async def reach(self) -> dict[str, Any]:
-        node = self._node
-        node.answered.clear()
-        for number, user in enumerate(list(node.contacts)):
-            node.ask(user, self._agents.edge if self._udp else self._edge_inside, self._here)
-            if number % 20 == 0:
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(2.0)
-        return {"contacts": len(node.contacts), "answered": len(node.answered)}
-
-    @property
-    def _edge_inside(self) -> tuple[str, int]:
-        """Where the contacts that the node was given lead."""
-        host, _, port = next(iter(self._node.contacts.values())).partition(b"@")[2].partition(b":")
-        return host.decode(), int(port or b"5060")
-
 
 async def main() -> None:
-    transport, agents, at_once, pace, edge, node_place = sys.argv[1:]
-    host, _, port = node_place.partition(":")
-    loop = asyncio.get_running_loop()
-    _, node = await loop.create_datagram_endpoint(Node, local_addr=(host, int(port)))
-    edge_host, _, edge_port = edge.partition(":")
-    place = (edge_host, int(edge_port))
-    load = Load(Agents(transport, int(agents), int(at_once), float(pace), place), node, node_place.encode())
+    transport, agents, at_once, pace, edge = sys.argv[1:]
+    host, _, port = edge.partition(":")
+    load = Load(Agents(transport, int(agents), int(at_once), float(pace), (host, int(port))))
     while line := await asyncio.to_thread(sys.stdin.readline):
         told = await getattr(load, line.strip())()
         print(json.dumps(told), flush=True)

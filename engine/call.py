@@ -204,6 +204,11 @@ class Call:
             offered.add(node.name)
             yield node
 
+    def has_others(self, node: Node, group: str, *, resource: str = "") -> bool:
+        """Whether a node of a group is left to try, should this one not answer."""
+        driver = self._driver
+        return driver.pool.any_left(group, resource, self.tried | {node.name}, driver.now)
+
     def try_(
         self,
         target: Node | str,

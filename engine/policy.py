@@ -15,11 +15,14 @@ unchanged in simulated and in real time::
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from engine.call import Answer, Attempt, Call, CallDriver, Pause, Waiting
 
 __all__ = ["Answer", "Attempt", "Call", "CallDriver", "Pause", "Policy", "Waiting"]
+
+LAST_TIMEOUT_S: Final = 16.0
+"""How long the last node is waited for: the sender, who gives up after 64*T1, is still told what it came to."""
 
 
 class Policy:
@@ -47,9 +50,14 @@ class Policy:
         await self.first_that_answers(call, key=call.from_user)
 
     async def first_that_answers(self, call: Call, *, key: str, timeout_s: float = 0.6) -> None:
-        """Try the nodes in the order of a hash of ``key`` until one answers for itself."""
+        """Try the nodes in the order of a hash of ``key`` until one answers for itself.
+
+        The last one gets more time: thousands of agents that come back at once keep a node busy for seconds, and
+        who is refused then may stay away. One that is known to be dead is not waited for.
+        """
         for node in call.nodes(self.group, by="rendezvous", key=key):
-            answer = await call.try_(node, timeout_s=timeout_s)
+            wait_s = timeout_s if call.has_others(node, self.group) else LAST_TIMEOUT_S
+            answer = await call.try_(node, timeout_s=wait_s)
             if not answer.failed_over:
                 return
         call.reject(503, "No node available", retry_after_s=5)

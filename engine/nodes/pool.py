@@ -118,19 +118,10 @@ class Pool:
         suspect: list[Node] = []
         passed_over: list[tuple[str, str]] = []
         for node in self._groups.get(group, ()):
-            if node.name in tried:
-                passed_over.append((node.name, "tried before"))
-            elif node.free(resource) < 1:
-                passed_over.append((node.name, f"no free channel of {resource}"))
-            elif ignore_health and node.state not in (state.DRAINING, state.DISABLED):
-                active.append(node)
-            elif node.state not in (state.ACTIVE, state.SUSPECT):
-                passed_over.append((node.name, node.state))
-            elif node.load is not None and (why := node.load.refuses):
-                passed_over.append((node.name, why))
-            elif node.closed_until > now:
-                passed_over.append((node.name, f"said 503, closed for {node.closed_until - now:.1f} s"))
-            elif node.state == state.SUSPECT:
+            objection = _objection(node, resource, tried, now, ignore_health)
+            if objection:
+                passed_over.append((node.name, objection))
+            elif node.state == state.SUSPECT and not ignore_health:
                 suspect.append(node)
             else:
                 active.append(node)
@@ -154,6 +145,11 @@ class Pool:
         chosen, why = ALGORITHMS[algorithm](eligible, Wish(resource, key, self._rng))
         passed_over += [(node.name, algorithm) for node in eligible if node is not chosen]
         return self._chose(chosen, why, passed_over)
+
+    def any_left(self, group: str, resource: str, tried: Iterable[str], now: float) -> bool:
+        """Whether ``choose`` would find a node."""
+        nodes = self._groups.get(group, ())
+        return any(not _objection(node, resource, tried, now, False) for node in nodes)
 
     def _chose(self, node: Node, why: str, passed_over: list[tuple[str, str]]) -> Choice:
         self._choices += 1
@@ -269,3 +265,20 @@ class Pool:
         if after == state.DOWN:
             node.answered_probes = 0
         self._on_change(node, now)
+
+
+def _objection(node: Node, resource: str, tried: Iterable[str], now: float, ignore_health: bool) -> str:
+    """Why a node is passed over, "" where it is not."""
+    if node.name in tried:
+        return "tried before"
+    if node.free(resource) < 1:
+        return f"no free channel of {resource}"
+    if ignore_health and node.state not in (state.DRAINING, state.DISABLED):
+        return ""
+    if node.state not in (state.ACTIVE, state.SUSPECT):
+        return node.state
+    if node.load is not None and (why := node.load.refuses):
+        return why
+    if node.closed_until > now:
+        return f"said 503, closed for {node.closed_until - now:.1f} s"
+    return ""

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from engine.config import RegistrarConfig
+from engine.config import ProbeConfig, RegistrarConfig
 from engine.notes import ContactBound, ContactUnbound
 from tests.engine.harness import Peer
 from tests.engine.registrar.registering import (
@@ -323,3 +323,36 @@ def test_the_contact_stands_in_angle_brackets_with_its_display_name() -> None:
     register = registers(phone(world), '"Ann, B." <sip:1000@192.168.1.20>')
     assert '"Ann, B." <sip:flow-' in asked(world).got("REGISTER")[0]["contact"]
     assert uri_of(register.final["contact"]) == "sip:1000@192.168.1.20"
+
+
+# --- nodes that are slow
+
+
+@pytest.mark.parametrize("names", [("FS1",), ("FS1", "FS2")], ids=["one node", "two nodes"])
+def test_the_last_node_gets_all_the_time_it_needs(names: tuple[str, ...]) -> None:
+    """As after a storm: an agent that is refused may stay away."""
+    world = edge(nodes=names)
+    agent = phone(world)
+    call = asks(agent)
+    world.advance(0.7 * len(names))
+    assert [len(node.got("REGISTER")) > 0 for node in world.nodes] == [True] * len(names)
+    world.advance(2.0)
+    assert call.statuses == []
+    grants(world)
+    assert call.statuses == [200]
+
+
+def test_a_dead_node_is_waited_for_no_longer_than_the_agent_waits() -> None:
+    world = edge(nodes=("FS1",))
+    call = asks(phone(world))
+    world.advance(31.0)
+    assert call.statuses == [503]
+
+
+def test_one_that_probes_find_dead_is_not_waited_for_at_all() -> None:
+    world = edge(nodes=("FS1",), probe=ProbeConfig(mode="always", interval_s=1.0, timeout_s=0.5, leave_after=2))
+    world.node("FS1").alive = False
+    call = asks(phone(world))
+    world.advance(5.0)
+    assert world.state("FS1") == "down"
+    assert call.statuses == [503]
