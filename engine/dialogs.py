@@ -71,7 +71,10 @@ class DialogTable(Timed):
         records = self._records
         if records.kept:
             began_at = now + records.wall_offset_s
-            caller, callee = (uri.decode("utf-8", "replace") for uri in (invite.from_.uri, invite.to.uri))
+            caller = callee = ""  # of a fork's second 2xx: the INVITE was shed at the first one
+            if invite.has("from"):
+                caller = invite.from_.uri.decode("utf-8", "replace")
+                callee = invite.to.uri.decode("utf-8", "replace")
             record = DialogRecord(records.edge, call_id, callee_tag, node.name, resource, began_at, caller, callee)
             records.save(record, "dialogs", new=True)
         return True

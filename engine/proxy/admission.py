@@ -261,7 +261,6 @@ class Admission:
         lines = error.lines if isinstance(error, RefusalError) else ()
         transaction.respond(respond(request, error.status, b"", core.tag(), *lines), now)
         transaction.release(transaction.user)
-        request.shed()
 
 
 def _text(flow: Flow) -> str:

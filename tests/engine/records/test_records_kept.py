@@ -49,6 +49,18 @@ def test_a_call_is_told_when_it_begins_and_when_it_ends_and_never_between() -> N
     assert held(world) == {}
 
 
+def test_each_dialog_of_a_fork_is_told_though_the_invite_is_forgotten_at_the_first() -> None:
+    """The node forked the call, and two have answered (RFC 3261 §13.2.2.4)."""
+    world = kept()
+    call = world.caller.invite()
+    node = world.called()
+    node.answer(200, tag="one")
+    node.answer(200, tag="two")
+    assert [wire.status for wire in call.responses] == [100, 200, 200]
+    records = [record for record in held(world).values() if isinstance(record, DialogRecord)]
+    assert [record.callee_tag for record in records] == [b"one", b"two"]
+
+
 def test_a_registration_is_acknowledged_when_the_store_has_it() -> None:
     world = kept()
     exchange = registers(phone(world))
