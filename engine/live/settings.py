@@ -9,7 +9,9 @@ from dataclasses import dataclass
 class LiveSettings:
     """How much the host reads, keeps and waits. Everything that a stranger can make grow has its bound here."""
 
-    batch: int = 64  # datagrams read per wake-up: one busy interface must not starve the others
+    # Datagrams read per wake-up: one busy interface must not starve the others, nor be starved by the connections
+    # of thousands of agents, each of which is read once a turn as well: then the nodes' answers are lost.
+    batch: int = 1_024
     socket_buffer_bytes: int = (
         4 * 1024 * 1024
     )  # kernel buffers; the stock 208 KiB lose packets with the core half idle
