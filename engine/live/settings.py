@@ -21,7 +21,7 @@ class LiveSettings:
     connect_timeout_s: float = 5.0
     handshake_s: float = 5.0  # TLS and WebSocket together; a peer far away takes one
     half_open: int = 4_096  # connections at their hand-shakes, per interface; at more the oldest gives way,
-    half_open_s: float = 1.0  # once it has had so long; until then whoever comes waits in the kernel
+    half_open_s: float = 2.0  # once it has had so long; until then whoever comes waits in the kernel
     close_wait_s: float = 5.0  # a peer gets so long to take the rest and say its own farewell
     websocket_message_bytes: int = 65_535
     note_interval_s: float = 1.0  # refused connections are told together
