@@ -443,7 +443,7 @@ class ResponseContext(Timed):
         if self.final_sent:
             return
         if self._failure and not self.cancelled and is_taken_over(self.core, self.transaction, now):
-            self._end(now)
+            self._end(now, taken_over=True)
             return
         if self.cancelled and (self._best is None or self._best.status != 487):
             self._answer(487, b"", (), now)
@@ -480,8 +480,8 @@ class ResponseContext(Timed):
             note = told.failed(self.request, self.call_id, self._last_node, status, reason, self._attempts, took_s)
             self.core.out.append(note)
 
-    def _end(self, now: float) -> None:
-        """Everything is said; let go of what only the way here needed."""
+    def _end(self, now: float, taken_over: bool = False) -> None:
+        """Everything is said, or another will answer; let go of what only the way here needed."""
         self.final_sent = True
         request = self.request
         status = self._best.status if self._best is not None else self._failure
@@ -494,6 +494,7 @@ class ResponseContext(Timed):
         if not self._running:
             self._close()
         self._call = self._waiting = self._best = self.registration = None
-        request.shed()
-        self.transaction.release(self)
+        if not taken_over:  # else who answers needs both, and perhaps later
+            request.shed()
+            self.transaction.release(self)
         self.core.timers.arm(self, float("inf"))

@@ -85,7 +85,7 @@ def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -
     """Whether the node died over a request within a dialog, and the dialog has been taken over."""
     if core.rescue is None or not transaction.request.to.tag:
         return False
-    return core.rescue.takes(transaction, core.pool.at(transaction.flow.peer) is not None, now)
+    return core.rescue.takes(transaction, core.pool.at(transaction.flow.peer) is not None, now, late=True)
 
 
 def end_dialog(core: ProxyCore, request: Request, why: str, now: float) -> None:

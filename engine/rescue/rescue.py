@@ -271,8 +271,11 @@ class Rescue:
 
     # --- requests
 
-    def takes(self, transaction: ServerTransaction, from_node: bool, now: float) -> bool:
-        """Whether a request within a dialog is for a stand-in, which then answers it."""
+    def takes(self, transaction: ServerTransaction, from_node: bool, now: float, late: bool = False) -> bool:
+        """Whether a request within a dialog is for a stand-in, which then answers it.
+
+        A ``late`` one was on its way to the node, so that its number has been counted.
+        """
         request = transaction.request
         stand_in = self._stand_in_of(request)
         if stand_in is None:
@@ -283,7 +286,7 @@ class Rescue:
         if from_node and not stand_in.side.faces_node:
             stand_in.from_node(transaction, now)
         else:
-            stand_in.receive(transaction, now)
+            stand_in.receive(transaction, now, late)
         return True
 
     def takes_ack(self, request: Request, now: float) -> bool:

@@ -93,13 +93,13 @@ class StandIn(Timed):
 
     # --- what the agent asks
 
-    def receive(self, transaction: ServerTransaction, now: float) -> None:
-        """A request of the agent within the dialog."""
+    def receive(self, transaction: ServerTransaction, now: float, late: bool = False) -> None:
+        """A request of the agent within the dialog; a ``late`` one was judged by its number when it came."""
         request = transaction.request
         if self._over:
             status = 200 if request.method == b"BYE" else 481
             transaction.respond(reply(request, status), now)
-        elif not self.side.dialog.in_order(request):
+        elif not (late or self.side.dialog.in_order(request)):
             transaction.respond(reply(request, 500), now)  # §12.2.2
         elif request.method in PASSED and (other := self.conversation.passes_on(self)) is not None:
             other.pass_on(transaction, self.referred, now)

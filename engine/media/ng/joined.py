@@ -150,11 +150,16 @@ class NgJoined:
         end, far = self._ends[side], self._ends[OTHER[side]]
         media = end.media
 
+        def answered(outcome: Outcome, now: float) -> None:
+            try:
+                then(outcome, now)
+            finally:  # else no order of this call would be given any more
+                media.free(now)
+
         def begin(now: float) -> None:
             server = media.server
             if server is None or media.joined is not self or self._over:
-                then(Silence("its rtpengine is gone"), now)
-                media.free(now)
+                answered(Silence("its rtpengine is gone"), now)
                 return
             remote = end.remote
             asked = _alone(end.said, end.place, end.speaks)
@@ -164,10 +169,6 @@ class NgJoined:
             node = _node(asked, end.place, self._spoken, direction, far.link)
             back = StreamShape(_LINK, remote.profile)
             answer = commands.answer(media.call.name, end.side, OTHER[end.side], node, back)
-
-            def answered(outcome: Outcome, now: float) -> None:
-                then(outcome, now)
-                media.free(now)
 
             def offered(outcome: Outcome, now: float) -> None:
                 if isinstance(outcome, NgMessage) and _is_ok(outcome):

@@ -101,6 +101,16 @@ def test_a_re_invite_of_an_agent_that_the_node_died_over_is_answered(cancelled: 
     assert answers == [status]
 
 
+def test_a_re_invite_that_the_node_died_over_is_answered_though_a_later_request_has_passed_it() -> None:
+    conversation = Conversation(rescuing())
+    conversation.node.alive = False
+    conversation.a.within("INVITE", conversation.call.final, cseq=2, body=BARESIP)
+    conversation.a.within("INFO", conversation.call.final, cseq=3)
+    conversation.dies()
+    answers = {w["cseq"]: w.status for w in conversation.a.inbox if not w.is_request and w.status >= 200}
+    assert (answers["2 INVITE"], answers["3 INFO"]) == (200, 200)
+
+
 def test_byes_of_both_agents_in_the_instant_of_the_death_are_both_answered() -> None:
     conversation = Conversation(rescuing())
     conversation.node.alive = False

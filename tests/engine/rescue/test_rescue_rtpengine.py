@@ -137,3 +137,24 @@ def test_a_rescued_conversation_outlives_its_rtpengines_too() -> None:
     ends(conversation, True)
     world.run_out()
     assert [server.machine.calls for server in world.servers.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("method", ["INVITE", "UPDATE"])
+def test_an_offer_that_the_node_died_over_is_answered_when_the_rtpengine_has_spoken(method: str) -> None:
+    world = rescuing()
+    conversation = Conversation(world)
+    conversation.node.alive = False
+    held = BARESIP.replace(b"a=sendrecv", b"a=sendonly")
+    for number in (2, 3):  # orders to its rtpengine go on afterwards
+        conversation.a.within(method, conversation.call.final, cseq=number, body=held)
+        if number == 2:
+            conversation.dies()
+        answer = [w for w in conversation.a.inbox if w["cseq"] == f"{number} {method}" and w.status >= 200][-1]
+        assert answer.status == 200
+        assert answer["call-id"] == conversation.call.call_id
+        assert read(answer.body).direction.attribute == b"recvonly"
+        conversation.a.within("ACK", conversation.call.final, cseq=number)
+    conversation.a.within("BYE", conversation.call.final, cseq=4)
+    conversation.b.replies(in_dialog(conversation.b, "BYE")[0], 200)
+    world.run_out()
+    assert [server.machine.calls for server in world.servers.values()] == [0, 0]
