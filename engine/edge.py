@@ -226,7 +226,7 @@ class Edge:
         elif isinstance(event, Loaded):
             self._memory.restore(event.records, now)
         elif isinstance(event, CallOrder):
-            self._end_call(event.call_id, now)
+            self._core.endings.order(event.call_id, self._core.rescue, self.events, now)
         elif isinstance(event, RegistrationOrder):
             for flow in self._registrar.kick(event.aor.encode(), now):
                 self._streams.close(flow, "its user was kicked", now)
@@ -394,14 +394,6 @@ class Edge:
         elif node is None and self.rtpengines is not None:
             self.rtpengines.servers.instruct(event.node, event.order, now)
 
-    def _end_call(self, call_id: str, now: float) -> None:
-        """Let a call's node hang up both its legs, where it can be told; else say BYE to both sides of the one."""
-        if self._core.rescue is not None and self._core.rescue.end(call_id, now):
-            return
-        for dialog in self._dialogs.of_call(call_id):
-            if not self.events.end_call(dialog.node.name, call_id):
-                self._core.endings.end(dialog, now)
-
     def _drain(self, drains: bool, now: float) -> None:
         """Take no new work, and let agents who have another edge go there one by one; or end that."""
         self._admission.draining = drains
@@ -475,6 +467,10 @@ class Edge:
     def calls(self, now: float) -> Iterator[CallSnapshot]:
         """The calls that stand."""
         return snapshots.calls(self._dialogs, self.events, now)
+
+    def why_not_ended(self, call_id: str) -> str:
+        """Why a call that stands could not be ended by order; "" where it could."""
+        return self._core.endings.obstacle(call_id, self.events)
 
     def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]:
         """The contacts of one user, or of all."""

@@ -18,8 +18,7 @@ from engine.registrar.bindings import Bindings
 class CallSnapshot:
     """A call that stands through a node. What the node's event socket tells is "" where there is none.
 
-    ``uuid`` is the node's name of it; ``partner`` the Call-ID of the leg that the node bridges it to. ``known``
-    tells whether the edge can end it by itself: not one of an earlier life.
+    ``uuid`` is the node's name of it; ``partner`` the Call-ID of the leg that the node bridges it to.
     """
 
     call_id: str
@@ -29,7 +28,6 @@ class CallSnapshot:
     age_s: float
     uuid: str
     partner: str
-    known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +62,6 @@ def _call(dialog: Dialog, events: NodeEvents, now: float) -> CallSnapshot:
         age_s=now - dialog.began_at,
         uuid=leg.uuid if leg is not None else "",
         partner=other.call_id if other is not None else "",
-        known=dialog.traces is not None,
     )
 
 

@@ -69,6 +69,7 @@ class Serving:
         self.fingerprint = ""
         self._secret: str | None = None  # of the flow tokens, as the store keeps it
         self._bound: tuple[Interface, ...] = ()
+        self._live_settings = LiveSettings()
         self.store: Store | None = None
         self.sinks: list[Sink] = []
         self.media: PlaneMaker | None = None
@@ -96,6 +97,7 @@ class Serving:
         topology = self._topology()
         config, policy = self._settings(topology)
         self._config, self._routes, self.fingerprint = config, policy, topology.fingerprint()
+        self._live_settings = LiveSettings(connections=config.limits.stream_connections)
         if config.store.database is not None:
             self.store = Store(open_database(topology, config.store.database), config.store, config.name)
             self._secret = self.store.open() or None
@@ -129,10 +131,8 @@ class Serving:
 
     @property
     def live_settings(self) -> LiveSettings:
-        """The host's bounds; of connections it takes as many as the edge."""
-        if self._config is None:
-            return LiveSettings()
-        return LiveSettings(connections=self._config.limits.stream_connections)
+        """The host's bounds, which stay; of connections it takes as many as the edge did at the start."""
+        return self._live_settings
 
     # --- engine.live.source.Source
 
@@ -167,6 +167,9 @@ class Serving:
         topology = self._topology()
         config, policy = self._settings(topology)
         if self._config is not None and (reason := needs_restart(self._config, config)):
+            raise InputError(f"{self._source}: {reason} - the old settings stay in force")
+        if (most := config.limits.stream_connections) > self.live_settings.connections:
+            reason = f"limits.stream_connections raised to {most}, more than at the start, which takes a restart"
             raise InputError(f"{self._source}: {reason} - the old settings stay in force")
         change = self._change(config, policy)
         self.fingerprint = topology.fingerprint()

@@ -113,9 +113,12 @@ class Client(Timed):
         elif self.state != STOPPED:
             self._lost("no answer in time", now)
 
+    def can_kill(self, uuid: str) -> bool:
+        return self.state == WATCHING and _UUID.fullmatch(uuid) is not None and len(self._answers) < _COMMANDS_MAX
+
     def kill(self, uuid: str) -> bool:
         """Order the node to end this channel, and with it the call; False where it can't be told."""
-        can = self.state == WATCHING and _UUID.fullmatch(uuid) is not None and len(self._answers) < _COMMANDS_MAX
+        can = self.can_kill(uuid)
         if can:
             self._ask(b"api uuid_kill " + uuid.encode(), self._ignored)
         return can

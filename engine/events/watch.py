@@ -93,6 +93,16 @@ class NodeEvents:
         leg = client.calls.of_call(call_id) if client is not None else None
         return client is not None and leg is not None and client.kill(leg.uuid)
 
+    def why_untold(self, node: str, call_id: str) -> str:
+        """Why a node can't be ordered to end a call; "" where it can."""
+        client = self._clients.get(node)
+        if client is None:
+            return "has no event socket"
+        leg = client.calls.of_call(call_id)
+        if client.state != WATCHING or leg is None:
+            return "does not know it" if client.state == WATCHING else "has lost its event socket"
+        return "" if client.can_kill(leg.uuid) else "takes no order now"
+
     def fresh_calls(self, node: str, now: float) -> NodeCalls | None:
         """As ``calls``; None also where what is known is older than the time that it takes to find a death."""
         client = self._clients.get(node)

@@ -16,7 +16,6 @@ from time import monotonic
 from typing import IO, Protocol
 
 from sqlalchemy import Connection, insert
-from sqlalchemy.exc import SQLAlchemyError
 
 from engine.boundary import Note
 from engine.live.errors import LiveError, reason_of
@@ -41,7 +40,7 @@ class Sink(Protocol):
 
         Raises
         ------
-        OSError, SQLAlchemyError
+        Exception
             None of them could be kept; they may come again.
         """
         ...
@@ -180,7 +179,7 @@ class _Worker:
             batch = [self._waiting[index] for index in range(min(len(self._waiting), _BATCH))]
             try:
                 self._sink.write(batch)
-            except (OSError, LiveError, SQLAlchemyError):
+            except Exception:  # a driver's own fault must not end the thread, and with it all later records
                 if self._closing.is_set():
                     self._lost += len(self._waiting)
                     self._waiting.clear()

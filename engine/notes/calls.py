@@ -142,6 +142,16 @@ class CallNotRescued(Note):
 
 
 @dataclass(frozen=True, slots=True)
+class CallNotEnded(Note):
+    """An operator ordered a call's end, and neither its node nor the edge can bring it about: the reason."""
+
+    level: ClassVar[Level] = Level.WARNING
+    call_id: str
+    node: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class CallMoving(Note):
     """The node of a call to an application died: another one is called for it, by ``other_call_id``."""
 

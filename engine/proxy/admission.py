@@ -14,6 +14,7 @@ from engine.proxy.following import elsewhere, to_edge
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
 from engine.proxy.homecoming import hold
 from engine.proxy.legs import Leg
+from engine.proxy.marks import unmark
 from engine.proxy.routes import Routed, next_hop, take_routes
 from engine.registrar import FlowFailedError, Relay, Target
 from engine.sip.errors import RefusalError, SipError
@@ -78,6 +79,8 @@ class Admission:
         via = core.here.via(to.interface, branch_of(core.token(), key))
         ack = forward(request, via)
         to_edge(core, ack, target, to)
+        if core.pool.at(to.peer) is not None:
+            unmark(ack)
         leg = core.legs.of(ack) if core.legs is not None else None
         if leg is None:
             core.out.append(Send(to, ack.wire()))

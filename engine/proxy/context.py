@@ -21,6 +21,7 @@ from engine.proxy.ends import Ends
 from engine.proxy.following import end_dialog, ends_of, follow, is_taken_over, record_route, to_edge
 from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.homecoming import Homecoming, hold_again
+from engine.proxy.marks import mark
 from engine.proxy.routes import next_hop
 from engine.proxy.session_interval import raise_session_interval
 from engine.registrar import Relay, Target
@@ -317,8 +318,7 @@ class ResponseContext(Timed):
             ring_s = core.config.timers.c_s if method == b"INVITE" else float("inf")
         if node is not None:
             raise_session_interval(request, core.config.min_session_expires_s)
-        if core.rescue is not None and method == b"INVITE" and not request.to.tag:
-            self._mark = core.rescue.mark(request, node is not None, self._mark)
+        self._mark = mark(core, request, node is not None, self._mark)
         branch = Branch(self, node, attempt.resource, self._attempts, ring_s, attempt.leave_when_down)
         self._open.append(branch)
         if core.legs is not None and not is_for_edge and (method == b"INVITE" or request.to.tag):

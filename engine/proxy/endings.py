@@ -6,15 +6,16 @@ What it takes to speak so (RFC 3261 §12.2.1.1) is kept as the call's messages h
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from engine.boundary import Flow
 from engine.dialogs import Dialog, DialogTable
 from engine.here import Here
 from engine.nodes import Pool
+from engine.notes import CallNotEnded
 from engine.proxy.ends import End, Ends
 from engine.registrar.binding import NO_KEY
-from engine.rescue import Ground, NodeSide
+from engine.rescue import Ground, NodeSide, Rescue
 from engine.rescue.errand import NOBODY, Errand
 from engine.sip.errors import SipError
 from engine.sip.grammar import split_commas
@@ -58,6 +59,18 @@ def ends_of(traces: Traces, here: Here) -> Ends:
         End(to_caller, callee_uri, traces.caller_key, traces.caller_flow),
         End(to_callee, caller_uri, NO_KEY, traces.callee_flow),
     )
+
+
+class Nodes(Protocol):
+    """The nodes, as far as they can be ordered to end a call (``engine.events``)."""
+
+    def end_call(self, node: str, call_id: str) -> bool: ...
+
+    def why_untold(self, node: str, call_id: str) -> str: ...
+
+
+def _why(unknown: str, node: str, untold: str) -> str:
+    return f"{unknown}, and {node} {untold} - give it events: in the topology, or end the call at the node"
 
 
 class Endings(Timed):
@@ -110,17 +123,45 @@ class Endings(Timed):
 
     # --- the order
 
-    def end(self, dialog: Dialog, now: float) -> bool:
-        """End a call on both sides; False where too little is known of it, as of one of an earlier life."""
-        key = (dialog.call_id, dialog.callee_tag)
+    def order(self, call_id: str, rescue: Rescue | None, nodes: Nodes, now: float) -> None:
+        """Let a call's node hang up both its legs, where it can be told; else say BYE to both sides of the one."""
+        if rescue is not None and rescue.end(call_id, now):
+            return
+        for dialog in self._dialogs.of_call(call_id):
+            node = dialog.node.name
+            if nodes.end_call(node, call_id):
+                continue
+            ends = self._ends(dialog)
+            if isinstance(ends, str):
+                why = _why(ends, node, nodes.why_untold(node, call_id))
+                self._ground.out.append(CallNotEnded(call_id, node, why))
+            else:
+                self._end(dialog, ends, now)
+
+    def obstacle(self, call_id: str, nodes: Nodes) -> str:
+        """Why an order would end no dialog of a call; "" where it would."""
+        why = ""
+        for dialog in self._dialogs.of_call(call_id):
+            node = dialog.node.name
+            untold = nodes.why_untold(node, call_id)
+            ends = self._ends(dialog) if untold else None
+            if not isinstance(ends, str):
+                return ""
+            why = _why(ends, node, untold)
+        return why
+
+    def _ends(self, dialog: Dialog) -> Ends | str:
+        """Both ends of a dialog, or why they are not known."""
         try:
-            ends = self._numbered(key)
+            ends = self._numbered((dialog.call_id, dialog.callee_tag))
             if ends is None and dialog.traces is not None:
                 ends = ends_of(dialog.traces, self._ground.here)
-        except SipError:
-            return False
-        if ends is None:
-            return False
+        except SipError as error:
+            return f"what its sides have said cannot be read: {error.why}"
+        return ends or "it stands since before this start of the edge, or a side named no Contact"
+
+    def _end(self, dialog: Dialog, ends: Ends, now: float) -> None:
+        key = (dialog.call_id, dialog.callee_tag)
         self._over[key] = now + _LINGERS_S
         if len(self._over) == 1:
             self._ground.timers.arm(self, now + _LINGERS_S)
@@ -129,7 +170,6 @@ class Endings(Timed):
         Errand(self._ground, side, b"BYE", _REASON, b"", NOBODY).begin(now)
         self._tell_node(ends["callee"], now)
         self._dialogs.end(dialog, now, "by order")
-        return True
 
     def _tell_node(self, end: End, now: float) -> None:
         ground = self._ground

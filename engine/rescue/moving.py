@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 from typing import Final, NamedTuple, Protocol
+from urllib.parse import quote_from_bytes
 
 from engine.boundary import Flow
 from engine.here import Here
@@ -27,6 +28,7 @@ from engine.ua.parts import block
 
 RESCUED_HEADER: Final = "x-siptwin-rescued"
 _ALLOW: Final = b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, REFER, MESSAGE, UPDATE"
+_LEFT: Final = "@:+!*/~"  # as they are, beside letters, digits and -._
 _AGAIN_S: Final = 2.0  # after all nodes have failed
 _CHALLENGES: Final = (401, 407)
 _GAVE_UP: Final = (b'Reason: SIP;cause=408;text="Request Timeout"',)
@@ -208,11 +210,11 @@ def _invite(here: Here, rng: Random, origin: Origin, body: bytes, now: float) ->
     interface = side.agent_flow.interface
     token = b"%032x" % rng.getrandbits(128)
     call_id, tag = token[:24], token[24:]
-    told = b"<%b>;node=%b;call-id=%b;answered=%d;cause=node-lost" % (
-        side.asked,
-        _quoted(origin.node.encode()),
-        _quoted(side.key[0]),
+    told = b'answered=%d;cause=node-lost;node="%b";call-id="%b";asked="%b"' % (
         max(now - side.began_at, 0.0),
+        _encoded(origin.node.encode()),
+        _encoded(side.key[0]),
+        _encoded(side.asked),
     )
     headers = block(
         here.via(interface, MAGIC_COOKIE + token),
@@ -230,8 +232,10 @@ def _invite(here: Here, rng: Random, origin: Origin, body: bytes, now: float) ->
     return Request(b"INVITE", side.asked, headers.names, headers.lines, body)
 
 
-def _quoted(value: bytes) -> bytes:
-    return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+def _encoded(value: bytes) -> bytes:
+    """Percent-encoded (RFC 3986 §2.1): a Call-ID may have quotes and backslashes (RFC 3261 §25.1, word), and
+    dialplans read this by regular expressions; nothing that a caller chose may look like a parameter of ours."""
+    return quote_from_bytes(value, safe=_LEFT).encode("ascii")
 
 
 def _text(value: bytes) -> str:

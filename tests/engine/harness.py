@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -289,7 +290,8 @@ class Peer:
 
     def tag_for(self, request: Wire) -> str:
         """The tag with which this peer answers a request."""
-        return f"t-{self.flow.peer[0]}-{request['call-id'].split('@')[0]}"
+        named = re.sub(r"[^\w.-]", "_", request["call-id"].split("@")[0])  # a Call-ID may have what a tag may not
+        return f"t-{self.flow.peer[0]}-{named}"
 
     def bye(self, dialog: Wire) -> Wire:
         return self.within("BYE", dialog, cseq=2)

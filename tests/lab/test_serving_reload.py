@@ -23,6 +23,7 @@ edges:
       inside: {{host: 127.0.0.1, port: 0}}
     policy: {policy}
     timers: {{t1_s: {t1_s}}}
+    limits: {{stream_connections: {connections}}}
 nodes: {{FS1: {{host: 127.0.1.1}}, {more}}}
 """
 
@@ -36,7 +37,13 @@ class Site:
         self.serving.build()
 
     def write(self, **changed: str) -> None:
-        usual = {"certificate": "siptwin.pem", "policy": "least_loaded", "t1_s": "0.5", "more": ""}
+        usual = {
+            "certificate": "siptwin.pem",
+            "policy": "least_loaded",
+            "t1_s": "0.5",
+            "connections": "100",
+            "more": "",
+        }
         self.file.write_text(SITE.format(**{**usual, **changed}))
 
 
@@ -45,6 +52,10 @@ class Site:
     [
         ({"certificate": "gone.pem"}, "gone.pem"),
         ({"policy": "no_such_policy"}, "no_such_policy"),
+        (
+            {"connections": "101"},
+            "stream_connections raised to 101, more than at the start",
+        ),
         ({"t1_s": "1"}, "takes a restart - the old settings stay in force"),
         ({"more": "FS2: {host: 127.0.1.2, transport: tcp}, "}, "add a tcp interface"),
     ],
@@ -61,3 +72,13 @@ def test_one_thing_wrong_refuses_all_that_is_new(changed: dict[str, str], says: 
     assert isinstance(change.settings, EdgeSettings)
     assert [node.name for node in change.settings.config.nodes] == ["FS1", "FS4"]
     assert site.serving.fingerprint != version
+
+
+def test_fewer_connections_are_taken_over_and_as_many_as_at_the_start_again(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    for most in (10, 100):
+        site.write(connections=str(most))
+        change, _ = site.serving.reload()
+        assert isinstance(change.settings, EdgeSettings)
+        assert change.settings.config.limits.stream_connections == most
+    assert site.serving.live_settings.connections == 100

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import itertools
+import struct
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -201,15 +203,16 @@ def test_records_are_rows_of_a_database(tmp_path: Path) -> None:
 class Sink:
     """Fails so often before it takes anything."""
 
-    def __init__(self, failures: int = 0) -> None:
+    def __init__(self, failures: int = 0, error: Exception | None = None) -> None:
         self.failures = failures
+        self.error = error or OSError("away")
         self.written: list[CallRecord] = []
         self.closed = False
 
     def write(self, records: Sequence[CallRecord]) -> None:
         if self.failures:
             self.failures -= 1
-            raise OSError("away")
+            raise self.error
         self.written += records
 
     def close(self) -> None:
@@ -238,6 +241,23 @@ def test_what_cannot_be_written_is_told_and_the_other_sink_has_it() -> None:
     written([away, well], 3, lambda note, now: notes.append(note))
     assert (away.written, len(well.written), away.closed) == ([], 3, True)
     assert notes == [CallRecordsLost(3)]
+
+
+@pytest.mark.parametrize("error", [OSError("away"), LiveError("away"), struct.error("short"), IndexError()])
+def test_whatever_a_driver_trips_over_later_records_are_written(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.live.records._FLUSH_S", 0.001)
+    monkeypatch.setattr("engine.live.records._RETRY_S", 0.001)
+    sink, notes = Sink(failures=2, error=error), []
+    writer = RecordWriter([sink], lambda note, now: notes.append(note))
+    writer(record())
+    ends = time.monotonic() + 10.0
+    while not sink.written and time.monotonic() < ends:
+        time.sleep(0.001)
+    writer.close()
+    assert sink.written == [record()]
+    assert notes == []
 
 
 def test_the_record_of_a_relayed_call_tells_how_it_sounded() -> None:

@@ -42,12 +42,17 @@ class Beacon:
 
     async def _watch(self) -> None:
         while True:
-            healthy = self._healthy()
-            if not healthy:
+            try:
+                healthy = self._healthy()
+                if not healthy:
+                    self._shut()
+                elif self._server is None:
+                    with suppress(OSError):  # somebody took the port meanwhile: it is tried again
+                        await self._open()
+            except Exception as error:  # who can't say how it is, is not well; the next look may be better
                 self._shut()
-            elif self._server is None:
-                with suppress(OSError):  # somebody took the port meanwhile: it is tried again
-                    await self._open()
+                context = {"message": "the health check over TCP failed", "exception": error}
+                asyncio.get_running_loop().call_exception_handler(context)
             await asyncio.sleep(self._look_s)
 
     def _shut(self) -> None:

@@ -51,7 +51,6 @@ _NAME = {"type": "string", "minLength": 1, "maxLength": 64}
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 256}
 _ORDER = {"type": "string", "enum": list(models.ORDERS)}
 _NO_NODE = "There is no such node."
-_NOT_ENDABLE = "It stands since before the edge's start, and its node has no event socket."
 _NO_CALL = "No such call stands."
 _NO_USER = "The user is not registered here."
 _NOT_OURS = "This machine has none."
@@ -204,7 +203,7 @@ OPERATIONS: tuple[Operation, ...] = (
         parts={"call_id": _TEXT},
         errors={
             404: _NO_CALL,
-            409: "It stands since before the edge's start, and its node has no event socket to be told by.",
+            409: "Too little is known of it, and its node cannot be told by an event socket.",
         },
     ),
     _op(

@@ -44,6 +44,8 @@ class Operated(Protocol):
 
     def calls(self, now: float) -> Iterator[CallSnapshot]: ...
 
+    def why_not_ended(self, call_id: str) -> str: ...
+
     def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]: ...
 
     def open_dialogs(self) -> int: ...
@@ -188,12 +190,8 @@ class Service:
             It does not stand, or neither can.
         """
         call = self._standing(call_id)
-        if not call.known and not (call.uuid and self.node(call.node).events):
-            raise ApiError(
-                409,
-                f"it stands since before this start of the edge, and {call.node} has no event socket to be told by"
-                " - give it events: in the topology, or end the call at the node",
-            )
+        if why := self.edge.why_not_ended(call_id):
+            raise ApiError(409, why)
         self.host.deliver(CallOrder(call_id, "end"))
         return self._call(call)
 

@@ -130,6 +130,8 @@ class Database:
         except IntegrityError:  # another edge was quicker
             with self._connected() as connection:
                 return str(connection.execute(query).scalar())
+        except SQLAlchemyError as error:
+            raise AwayError(f"{self.name}: {reason(error)}") from None
 
     # --- writing
 
@@ -164,6 +166,10 @@ class Database:
                 yield connection
         except SQLAlchemyError as error:
             raise AwayError(f"{self.name}: {reason(error)}") from None
+        except LiveError:
+            raise
+        except Exception as error:  # drivers let through what they trip over: struct.error, IndexError, ...
+            raise AwayError(f"{self.name}: {_fault(error)}") from None
 
     def _upsert(self, connection: Connection, table: Table, rows: Sequence[Row]) -> None:
         start = 0
@@ -206,15 +212,26 @@ def engine_of(url: URL, **settings: Any) -> Engine:
 
 
 def _connect(url: URL, dialect: Dialect, _record: object, args: tuple[Any, ...], settings: dict[str, Any]) -> Any:
-    """Connect; what a driver says of parameters that it can't use is not the word of a database that is away."""
+    """Connect; what a driver says of parameters that it can't use is not the word of a database that is away.
+
+    Where there are none, what it trips over is what the other side has said: a greeting that is cut off, nonsense.
+    """
     try:
         return dialect.connect(*args, **settings)
-    except UnicodeError:  # its text would show what cannot be written
-        raise LiveError(f"{shown(url)}: user or password has characters that its driver cannot send") from None
-    except (TypeError, ValueError, LookupError, AttributeError) as error:
-        raise _unusable(url, error) from None
+    except dialect.loaded_dbapi.Error:
+        raise  # SQLAlchemy's to tell
     except OSError as error:
         raise AwayError(f"{shown(url)}: {reason_of(error)}") from None
+    except UnicodeEncodeError:  # its text would show what cannot be written
+        raise LiveError(f"{shown(url)}: user or password has characters that its driver cannot send") from None
+    except Exception as error:
+        if url.query and isinstance(error, (TypeError, ValueError, LookupError, AttributeError)):
+            raise _unusable(url, error) from None
+        raise AwayError(f"{shown(url)}: {_fault(error)}") from None
+
+
+def _fault(error: Exception) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 def _unusable(url: URL, error: Exception) -> LiveError:
@@ -242,6 +259,12 @@ def _upsert(engine: Engine, table: Table, size: int) -> Any:
 
 
 def _read(url: str, password: str | None) -> URL:
+    authority = url.partition("://")[2]
+    if not authority.startswith("/") and set("@/?") & set(authority.rpartition("@")[0]):
+        raise LiveError(  # whatever parses it would take the end of the password for a host or a database
+            "a database's URL has an @, / or ? before its last @ - in user, password and what stands after the ? "
+            "write them as %40, %2F and %3F, or use password_env"
+        )
     try:
         read = make_url(url)
     except (ArgumentError, ValueError):  # ValueError where the port is no number
@@ -249,8 +272,6 @@ def _read(url: str, password: str | None) -> URL:
             "a database's URL makes no sense - write it as sqlite:////path/file.db, mysql://user@host/name or "
             "postgresql://user@host/name"
         ) from None
-    if "@" in (read.host or ""):  # and what stands before that is the end of the password
-        raise LiveError("a database's URL has a second @ - in a password write it as %40, or use password_env")
     if any(name.lower() in _PASSWORDS for name in read.query):
         raise LiveError(f"{shown(read)} has a password in its query - use password_env or password_file")
     if read.port is not None and not 0 < read.port < 65_536:

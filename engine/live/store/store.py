@@ -197,7 +197,7 @@ class Store:
             wait_s = min(2 * wait_s, self._config.retry_max_s)
             try:
                 kept = await loop.run_in_executor(self._thread, self._read)
-            except LiveError:
+            except Exception:  # as in _write; it stays away, and is asked again
                 continue
             assert self._deliver is not None
             assert self._tell is not None

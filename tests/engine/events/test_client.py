@@ -6,10 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from engine.boundary import CallOrder, Flow, Reconfigure, StreamClosed, StreamData, StreamOpened, Unreachable
+from engine.boundary import (
+    CallOrder,
+    DialogRecord,
+    Flow,
+    Loaded,
+    Reconfigure,
+    StreamClosed,
+    StreamData,
+    StreamOpened,
+    Unreachable,
+)
 from engine.config import EventsConfig
 from engine.edge import EdgeSettings
-from engine.notes import DialogEnded, EventsConnected, EventsLost, NodePaused, NodeStateChanged
+from engine.notes import CallNotEnded, DialogEnded, EventsConnected, EventsLost, NodePaused, NodeStateChanged
 from tests.engine.harness import World, node
 
 EVENTS = EventsConfig(password="a secret", poll_s=1.0, timeout_s=2.0, retry_min_s=0.5, retry_max_s=30.0)
@@ -310,3 +320,19 @@ def test_a_call_that_its_node_has_not_told_of_or_cannot_be_told_about_is_ended_b
         socket.world.happen(CallOrder(call.call_id, "end"))
         assert len(socket.world.caller.got("BYE")) == number
     assert not [command for command in socket.commands if "uuid_kill" in command]
+
+
+def test_one_of_an_earlier_life_is_not_ended_while_the_socket_is_lost() -> None:
+    """Before, the order was taken, and nothing happened."""
+    socket = Socket(world())
+    socket.enters(bound=1000)
+    edge = socket.world.edge
+    socket.world.happen(Loaded([DialogRecord("edge1", b"old", b"t", "FS1", "pstn", 0.0)]))
+    assert "FS1 does not know it" in edge.why_not_ended("old")
+    socket.tells("CHANNEL_CREATE", Unique__ID="u-1", Call__Direction="inbound", variable_sip_call_id="old")
+    assert edge.why_not_ended("old") == ""
+    socket.closes()
+    why = edge.why_not_ended("old")
+    assert "FS1 has lost its event socket" in why
+    socket.world.happen(CallOrder("old", "end"))
+    assert socket.world.told(CallNotEnded) == [CallNotEnded("old", "FS1", why)]

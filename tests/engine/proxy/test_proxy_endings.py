@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine.boundary import CallOrder, DialogRecord, Loaded
-from engine.notes import DialogEnded
+from engine.notes import CallNotEnded, DialogEnded
 from tests.engine.harness import EDGE, Exchange, NodePeer, World
 from tests.engine.registrar.registering import INSTANCE, browser, edge, registers
 from tests.engine.wire import Wire
@@ -128,9 +128,11 @@ def test_an_agent_is_told_on_its_connection_and_one_whose_connection_is_gone_fin
 
 def test_of_a_call_of_an_earlier_life_too_little_is_known(world: World) -> None:
     world.happen(Loaded([DialogRecord("edge1", b"old@x", b"t", "FS1", "pstn", 0.0)]))
-    (shown,) = world.edge.calls(world.now)
-    assert not shown.known
+    why = world.edge.why_not_ended("old@x")
+    assert why.startswith("it stands since before this start of the edge, ")
+    assert "FS1 has no event socket" in why
     ends(world, "old@x")
+    assert world.told(CallNotEnded) == [CallNotEnded("old@x", "FS1", why)]
     assert world.in_use("FS1") == 1
     assert not world.node("FS1").got("BYE")
 
@@ -140,9 +142,19 @@ def test_a_call_whose_sides_cannot_be_read_stands(world: World) -> None:
     node = world.called()
     node.answer(200, "Contact: <sip:10.0.0.11")
     call.ack()
+    why = world.edge.why_not_ended(call.call_id)
+    assert why.startswith("what its sides have said cannot be read: malformed Contact")
     ends(world, call.call_id)
     assert not world.caller.got("BYE")
     assert world.in_use("FS1") == 1
+    assert world.told(CallNotEnded) == [CallNotEnded(call.call_id, "FS1", why)]
+
+
+def test_a_call_that_can_be_ended_has_no_obstacle(world: World) -> None:
+    call, _ = standing(world)
+    assert world.edge.why_not_ended(call.call_id) == ""
+    ends(world, call.call_id)
+    assert not world.told(CallNotEnded)
 
 
 @pytest.mark.parametrize("back", [True, False])

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -26,7 +30,15 @@ RESCUED = "x-siptwin-rescued"
 class Application:
     """A has called an application at a node, whose events say that it is connected to nobody."""
 
-    def __init__(self, *, browser: bool = False, bridge: Bridge | None = APPLICATION, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        browser: bool = False,
+        bridge: Bridge | None = APPLICATION,
+        asked: str = "sip:9664@192.0.2.1",
+        call_id: str = "",
+        **settings: Any,
+    ) -> None:
         settings.setdefault("moves_per_s", 1000.0)
         store = settings.pop("store", StoreConfig())
         rescue = RescueConfig(others="move", **settings)
@@ -43,7 +55,8 @@ class Application:
         if browser:
             self.a.opens()
         lines = ("Allow: INVITE, ACK, BYE, UPDATE", "X-Siptwin-Rescued: forged")
-        self.call = self.a.invite("sip:9664@192.0.2.1", *lines, body=BROWSER if browser else BARESIP)
+        body = BROWSER if browser else BARESIP
+        self.call = self.a.invite(asked, *lines, body=body, **({"call_id": call_id} if call_id else {}))
         self.node = world.called()
         assert RESCUED not in self.node.got("INVITE")[-1]
         self.node.answer(200, body=NODE)
@@ -92,10 +105,48 @@ def test_another_node_is_called_in_the_agents_name_and_told_what_it_was() -> Non
     assert invite["call-id"] != first["call-id"]
     assert invite[MARK] != first[MARK]
     assert invite[RESCUED] == (
-        f'<{first.uri}>;node="{application.node.name}";call-id="{first["call-id"]}";answered=37;cause=node-lost'
+        f'answered=37;cause=node-lost;node="{application.node.name}";call-id="{first["call-id"]}";asked="{first.uri}"'
     )
     codecs = {line for line in invite.body.split(b"\r\n") if line.startswith(b"a=rtpmap")}
     assert codecs <= {line for line in first.body.split(b"\r\n") if line.startswith(b"a=rtpmap")}
+
+
+@pytest.mark.parametrize(
+    "call_id",
+    ['x";answered=99999@h', "x\\;answered=99999", "x%22;answered=99999", 'a"b;call-id="c";asked=', "x>;asked=<y"],
+)
+def test_no_caller_writes_what_a_dialplan_reads_there(call_id: str) -> None:
+    """By the very expression of the README."""
+    readme = (Path(__file__).parents[3] / "README.md").read_text()
+    (expression,) = re.findall(r'field="\$\{sip_h_X-Siptwin-Rescued\}" expression="([^"]*)"', readme)
+    application = Application(call_id=call_id, asked="sip:9664;answered=88888;call-id=z@192.0.2.1")
+    application.world.advance(37.5)
+    application.dies()
+    told = application.world.called().got("INVITE")[-1][RESCUED]
+    found = re.search(unescape(expression), told)
+    assert found is not None
+    assert found[1] == "37"
+    assert unquote(found[2]) == call_id
+    assert unquote(told.rpartition("asked=")[2]) == '"sip:9664;answered=88888;call-id=z@192.0.2.1"'
+
+
+@pytest.mark.parametrize("rescues", [True, False])
+def test_what_an_agent_writes_there_itself_reaches_no_node(rescues: bool) -> None:
+    world = World(relay=RELAY, rescue=RescueConfig(enabled=rescues))
+    forged = ("X-Siptwin-Rescued: answered=99999", "X-Siptwin-Leg: mine", "x-siptwin-RESCUED: answered=1")
+    call = world.caller.invite("sip:9664@192.0.2.1", *forged, body=BARESIP)
+    node = world.called()
+    node.answer(200, body=NODE)
+    call.ack()
+    world.caller.within("INFO", call.final, *forged, cseq=2)
+    world.caller.within("INVITE", call.final, *forged, cseq=3, body=BARESIP)
+    world.caller.request("OPTIONS", "sip:9664@192.0.2.1", *forged)
+    for method in ("INVITE", "INFO", "OPTIONS"):
+        requests = [each for peer in world.nodes for each in peer.got(method)]
+        assert requests
+        for each in requests:
+            assert RESCUED not in each
+            assert each.all(MARK) != ["mine"]
 
 
 @pytest.mark.parametrize("browser", [False, True])

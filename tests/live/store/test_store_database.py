@@ -146,8 +146,14 @@ def test_no_password_is_shown() -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [
-        ("mysql://siptwin:half@whole@h/db", "write it as %40"),
-        ("mysql://siptwin:half/whole@h:1:2/db", "write it as sqlite"),
+        ("mysql://siptwin:half@whole@h/db", "before its last @"),
+        ("mysql://siptwin:half/whole@h:1:2/db", "before its last @"),
+        ("mysql://siptwin:half@x/whole@h/db", "before its last @"),
+        ("mysql://siptwin:half@x?whole@h/db", "before its last @"),
+        ("mysql://siptwin:half@x?y=whole@127.0.0.1:1/db", "before its last @"),
+        ("mysql://sip/twin:whole@127.0.0.1:1/db", "before its last @"),
+        ("postgresql://siptwin:half?whole@127.0.0.1:1/db", "before its last @"),
+        ("sqlite://siptwin:half@whole@h/x.db", "before its last @"),
         ("mysql://siptwin:whole@h:70000/db", "there is no port 70000"),
         ("mysql://siptwin@h/db?password=whole", "use password_env"),
         ("postgresql://siptwin@h/db?PASSWD=whole", "use password_env"),
