@@ -86,11 +86,11 @@ class RescuedConversation:
         self._out.append(RescuedCallEnded(calls[0], calls[1], why, now - self._began_at))
         self._told_over(self, why, now)
 
-    def abandon(self) -> StandIn:
+    def abandon(self, now: float) -> StandIn:
         """The node that one of the two is at has died as well: the other one's stand-in, who goes on elsewhere."""
         self._over = True
         one, other = self._stand_ins
-        other.retire()
+        other.retire(now)
         return one
 
     def forget(self, stand_in: StandIn) -> None:

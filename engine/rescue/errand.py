@@ -14,10 +14,14 @@ from engine.rescue.node_side import NodeSide
 from engine.sip.errors import SipError
 from engine.sip.message import Response
 from engine.sip.transactions import ClientTransaction
+from engine.sip.transactions.transaction import UNATTENDED, cancel_of
 from engine.timers import Timed
 from engine.ua.parts import Block
 
 _MOST_SENDINGS: Final = 4
+_ANSWERS_WITHIN_S: Final = (
+    32.0  # 64*T1 from a provisional response on: nobody has to be asked to accept a re-INVITE
+)
 
 
 class ErrandUser(Protocol):
@@ -51,8 +55,10 @@ class Errand(Timed):
     __slots__ = (
         "_body",
         "_by_edge",
+        "_cancelled",
         "_ground",
         "_headers",
+        "_heard",
         "_sendings",
         "_transaction",
         "_until",
@@ -80,6 +86,8 @@ class Errand(Timed):
         self._until = 0.0  # the agent's return is waited for
         self._sendings = 0
         self._by_edge = False  # another edge was asked to reach the agent
+        self._heard = False  # a provisional response came
+        self._cancelled = False
         self._transaction: ClientTransaction | None = None
         self.method = method
         self.number = 0
@@ -91,10 +99,12 @@ class Errand(Timed):
     def sent(self) -> bool:
         return self._transaction is not None
 
-    def give_up(self) -> None:
+    def give_up(self, now: float) -> None:
         """Its outcome changes nothing any more."""
         self._user = NOBODY
         self._wait_no_more()
+        if self._heard:
+            self._cancel(now)
 
     # --- sending
 
@@ -115,6 +125,7 @@ class Errand(Timed):
         if way.route:
             request.add_first("route", way.route)
         self._sendings += 1
+        self._heard = False
         if way.flow.stream:
             ground.on_streams.setdefault(way.flow, {})[self] = None
         self._transaction = ground.layer.send(request, way.flow, self, now, branch)
@@ -143,7 +154,19 @@ class Errand(Timed):
         self._ground.timers.arm(self, now)  # behind what answers the REGISTER
 
     def fire(self, now: float) -> None:
-        self._go("", now)
+        if self._transaction is None:
+            self._go("", now)
+        else:
+            self._cancel(now)
+
+    def _cancel(self, now: float) -> None:
+        """An INVITE is not waited for any longer (RFC 3261 §9.1); its end is still to come."""
+        client = self._transaction
+        if client is None or client.request is None or self._cancelled:
+            return
+        self._cancelled = True
+        self._ground.layer.send(cancel_of(client.request), client.flow, UNATTENDED, now)
+        client.cancelled(now)
 
     # --- what becomes of it
 
@@ -154,6 +177,7 @@ class Errand(Timed):
 
     def on_response(self, transaction: ClientTransaction, response: Response, now: float) -> None:
         if response.status < 200:
+            self._provisional(now)
             return
         if transaction is self._transaction:
             self._answered()
@@ -161,6 +185,15 @@ class Errand(Timed):
                 self._wait("answered 430", now)
                 return
         self._user.on_answer(self, response, now)
+
+    def _provisional(self, now: float) -> None:
+        if self.method != b"INVITE" or self._cancelled:
+            return
+        self._heard = True
+        if self._user is NOBODY:
+            self._cancel(now)
+        else:
+            self._ground.timers.arm(self, now + _ANSWERS_WITHIN_S)
 
     def on_timeout(self, transaction: ClientTransaction, now: float) -> None:
         self._lost(transaction, "no answer", now)
@@ -172,13 +205,15 @@ class Errand(Timed):
         flow = transaction.flow
         self._answered()
         broke = flow.stream and not self._ground.ways.stands(flow)
-        if broke and self._sendings < _MOST_SENDINGS and self._user is not NOBODY:
+        wanted = self._user is not NOBODY and not self._cancelled
+        if broke and wanted and self._sendings < _MOST_SENDINGS:
             self._go(why, now)
         else:
             self._user.on_failure(self, why, now)
 
     def _answered(self) -> None:
         transaction, self._transaction = self._transaction, None
+        self._ground.timers.arm(self, NEVER)
         if transaction is None or not transaction.flow.stream:
             return
         errands = self._ground.on_streams.get(transaction.flow)

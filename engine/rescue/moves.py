@@ -80,7 +80,7 @@ class Moves:
 
     # --- those that have arrived
 
-    def behind(self, key: DialogKey) -> tuple[StandIn, Origin] | None:
+    def behind(self, key: DialogKey, now: float) -> tuple[StandIn, Origin] | None:
         """Whose call stands at a node by this dialog of ours, which the node has lost: what is to be done for it
         is up to who asks."""
         found = self._moved.pop(key, None)
@@ -89,7 +89,7 @@ class Moves:
         conversation, origin = found
         self._keeping.drop(*conversation.stand_ins)
         gone = conversation.stand_ins[1]
-        stand_in = conversation.abandon()
+        stand_in = conversation.abandon(now)
         self._stand_ins.forget(gone)
         return stand_in, origin._replace(node=gone.side.node, media=key)
 

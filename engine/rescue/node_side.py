@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple, TypeAlias
 
-from engine.boundary import Flow
+from engine.boundary import NEVER, Flow
 from engine.media.offer_answer import Side
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
@@ -31,10 +31,14 @@ class SessionInterval(NamedTuple):
     agreed_at: float
 
     @property
-    def due_at(self) -> float:
-        """When to refresh the session, or else to end it, for the agent has not (§10)."""
-        wait_s = self.interval_s / 2 if self.by_node else self.interval_s - min(32.0, self.interval_s / 3)
-        return self.agreed_at + wait_s
+    def refresh_at(self) -> float:
+        """When to refresh the session, if it is not for the agent to do (§10)."""
+        return self.agreed_at + self.interval_s / 2 if self.by_node else NEVER
+
+    @property
+    def expires_at(self) -> float:
+        """When to end the session, for nobody has refreshed it (§10)."""
+        return self.agreed_at + self.interval_s - min(32.0, self.interval_s / 3)
 
 
 class NodeSide:

@@ -168,7 +168,7 @@ class Rescue:
 
     def _taken_over(self, side: NodeSide, conversation: Conversation, now: float) -> StandIn:
         """The stand-in of an agent whose node is gone: a new one, or the one of a call that was moved there."""
-        before = self._moves.behind(side.key)
+        before = self._moves.behind(side.key, now)
         self._end_tables(side, now)
         if before is not None:
             return before[0]
@@ -187,7 +187,7 @@ class Rescue:
         self._end(Origin(side, side.node, side.key), why, self._hangs_up, now)
 
     def _move(self, side: NodeSide, now: float) -> None:
-        before = self._moves.behind(side.key)
+        before = self._moves.behind(side.key, now)
         if before is None:
             self._media.keep(side.key)
         self._end_tables(side, now)
@@ -202,7 +202,7 @@ class Rescue:
     def _end(self, origin: Origin, why: str, hang_up: bool, now: float) -> None:
         """An agent is left without anybody."""
         lost = LostCall(self.forget)
-        before = self._moves.behind(origin.side.key)
+        before = self._moves.behind(origin.side.key, now)
         self._end_tables(origin.side, now)
         if before is None:
             stand_in = StandIn(self._ground, origin.side, lost, now)

@@ -60,6 +60,7 @@ class StandIn(Timed):
     """Answers for the node, keeps its session timer, and can hang up. It stays a while after the end."""
 
     __slots__ = (
+        "_again_at",
         "_answer",
         "_answered",
         "_answering",
@@ -68,6 +69,8 @@ class StandIn(Timed):
         "_ground",
         "_offers",
         "_over",
+        "_refreshes",
+        "_stale",
         "conversation",
         "referred",
         "side",
@@ -86,10 +89,13 @@ class StandIn(Timed):
         # CSeq numbers of REFERs that were passed on to our agent, and as they came
         self.referred: dict[int, int] = {}
         self._errand: Errand | None = None  # our own re-INVITE or UPDATE
+        self._refreshes = False  # it bears Session-Expires
+        self._stale = False  # the agent is to be offered what has changed on our side
+        self._again_at = NEVER  # when to ask again what was answered by 491
         self._ends_at = now + ground.lifetime_s
         if side.unacknowledged:  # the node died over the agent's 2xx
             self.acknowledge(side.unacknowledged)
-        self._keep_session(now)
+        self._arm(now)
 
     # --- what the agent asks
 
@@ -113,6 +119,7 @@ class StandIn(Timed):
         self._confirmed()
         if self._offers:
             self._take_answer(ack, now)
+        self._catch_up(now)
 
     def _confirmed(self) -> None:
         """Repeat our 2xx no more."""
@@ -170,6 +177,7 @@ class StandIn(Timed):
             if self._over or isinstance(answer, SipError):
                 status = 481 if self._over or not isinstance(answer, SipError) else answer.status
                 transaction.respond(reply(request, status), now)
+                self._catch_up(now)
             else:
                 self._agree_to(transaction, interval, answer, False, now)
 
@@ -195,12 +203,12 @@ class StandIn(Timed):
             timer = block(expires, b"Require: timer")
         headers = self._contact + _ALLOW + timer + (_SDP if body else EMPTY)
         response = reply(request, 200, headers=headers, body=body)
-        self._keep_session(now)
         if request.method == b"INVITE":
             self._answered, self._offers = request.cseq.number, offers
             self._answer = UnconfirmedAnswer(transaction, response, self._ground.timers, self._no_ack, now)
         else:
             transaction.respond(response, now)
+        self._catch_up(now)
 
     def _asked_interval(self, request: Request, now: float) -> SessionInterval | None:
         """The session interval that the agent asks for; the agent refreshes, unless it wants us to.
@@ -261,56 +269,82 @@ class StandIn(Timed):
             self.conversation.ended(self, _BY_ORDER, "by order", now)
 
     def fire(self, now: float) -> None:
+        interval = self.side.interval
         if self._over:
             self.conversation.forget(self)
         elif now >= self._ends_at:
             self._lost("lifetime", now)
-        elif self.side.interval is not None:
-            if self.side.interval.by_node:
-                self._refresh(now)
-            else:
-                self._lost("session expired", now)
+        elif interval is not None and now >= interval.expires_at:
+            self._lost("session expired", now)
+        elif self._errand is not None or now < self._asks_at:
+            self._arm(now)
         else:
-            self._keep_session(now)
+            self._again_at = NEVER
+            if interval is not None and now >= interval.refresh_at:
+                self._refresh(interval, now)
+            else:
+                self._catch_up(now)
+
+    @property
+    def _asks_at(self) -> float:
+        """When there is something to ask, if nothing is being asked."""
+        if self._again_at < NEVER or self.side.interval is None:
+            return self._again_at
+        return self.side.interval.refresh_at
 
     @property
     def _invites(self) -> bool:
         """Whether a re-INVITE of ours waits for its answer."""
         return self._errand is not None and self._errand.sent and self._errand.method == b"INVITE"
 
-    def _refresh(self, now: float) -> None:
+    def _refresh(self, interval: SessionInterval, now: float) -> None:
         """Refresh the session as the node would have, by UPDATE where the agent knows it (RFC 4028 §7.4)."""
-        side, interval = self.side, self.side.interval
-        if interval is None or self._errand is not None:
-            return
         timer = block(
             b"Session-Expires: %d;refresher=uac" % interval.interval_s,
             b"Supported: timer",
         )
-        if side.updates:
-            self._ask(b"UPDATE", timer, b"", now)
+        if self.side.updates:
+            self._ask(b"UPDATE", timer, b"", True, now)
         else:
-            self._offer(timer, now)
+            self._offer(timer, True, now)
 
     def renegotiate(self, now: float) -> None:
         """Bring the agent's media into line with what is said of them here."""
-        if not self._over and self._errand is None and self._answer is None:
-            self._offer(EMPTY, now)
+        if not self._over:
+            self._stale = True
+            self._catch_up(now)
 
-    def _offer(self, headers: Block, now: float) -> None:
+    def _catch_up(self, now: float) -> None:
+        """Offer the agent what it does not know yet, unless something stands in the way, whose end leads here."""
+        free = self._errand is None and self._answer is None and not self._answering
+        if self._stale and free and self._again_at == NEVER and not self._over:
+            self._offer(EMPTY, False, now)
+        else:
+            self._arm(now)
+
+    def _offer(self, headers: Block, refreshes: bool, now: float) -> None:
         try:
+            if self._answer is not None or self._answering:  # RFC 3261 §14.1: one INVITE at a time
+                raise SipError("an offer of the agent's is under way", 491)
             body = self.conversation.offer(self, now)
         except SipError as error:
             if error.status == 491:
-                self._ground.timers.arm(self, now + _AGAIN_S)
+                self._ask_again(now)
             else:
                 self._lost(error.why, now)  # there is nothing to offer
             return
-        self._ask(b"INVITE", headers + _ALLOW + _SDP, body, now)
+        self._stale = False
+        self._ask(b"INVITE", headers + _ALLOW + _SDP, body, refreshes, now)
 
-    def _ask(self, method: bytes, headers: Block, body: bytes, now: float) -> None:
+    def _ask(self, method: bytes, headers: Block, body: bytes, refreshes: bool, now: float) -> None:
+        self._refreshes = refreshes
         self._errand = Errand(self._ground, self.side, method, self._contact + headers, body, self)
+        self._arm(now)
         self._errand.begin(now)
+
+    def _ask_again(self, now: float) -> None:
+        self._again_at = now + _AGAIN_S
+        self._arm(now)
 
     # --- ErrandUser
 
@@ -328,18 +362,20 @@ class StandIn(Timed):
                 if invites:
                     self._take_answer(response, now)
                 self.side.agree_interval(response, True, now)
-                self._keep_session(now)
+                self._catch_up(now)
         elif self._over:
             return
         elif status in (408, 481):  # §12.2.1.2
             self._lost(f"answered {status}", now)
-        elif self.side.interval is None:
-            return
         elif status == 491:
-            self._ground.timers.arm(self, now + _AGAIN_S)
-        else:  # the agent is there, but the session runs out if it does not refresh it (RFC 4028 §10)
-            self.side.interval = self.side.interval._replace(by_node=False)
-            self._keep_session(now)
+            self._stale |= invites
+            self._ask_again(now)
+        else:
+            interval = self.side.interval
+            if self._refreshes and interval is not None:
+                # The agent is there, but the session runs out if it does not refresh it (RFC 4028 §10).
+                self.side.interval = interval._replace(by_node=False)
+            self._catch_up(now)
 
     def on_failure(self, errand: Errand, why: str, now: float) -> None:
         self._errand = None
@@ -360,14 +396,20 @@ class StandIn(Timed):
 
     # --- the end
 
-    def retire(self) -> None:
+    def retire(self, now: float) -> None:
         """Whom this speaks with is gone without a word."""
-        self._end(NEVER)
+        self._end(now)
+        self._ground.timers.arm(self, NEVER)
 
-    def _keep_session(self, now: float) -> None:
+    def _arm(self, now: float) -> None:
+        """Wake up for what comes first: the end of the session or of us, or something to ask."""
+        if self._over:
+            return  # it is to be forgotten
         interval = self.side.interval
-        due = NEVER if interval is None else max(interval.due_at, now)
-        self._ground.timers.arm(self, min(due, self._ends_at))
+        due = self._ends_at if interval is None else min(self._ends_at, interval.expires_at)
+        if self._errand is None:
+            due = min(due, self._asks_at)
+        self._ground.timers.arm(self, max(due, now))
 
     def _lost(self, why: str, now: float) -> None:
         """The agent is gone; should it still be there, it hears of the end."""
@@ -379,7 +421,7 @@ class StandIn(Timed):
         self._over = True
         self._confirmed()
         if self._errand is not None:
-            self._errand.give_up()
+            self._errand.give_up(now)
         self._ground.timers.arm(self, now + _LINGERS_S)
 
 

@@ -158,3 +158,27 @@ def test_an_offer_that_the_node_died_over_is_answered_when_the_rtpengine_has_spo
     conversation.b.replies(in_dialog(conversation.b, "BYE")[0], 200)
     world.run_out()
     assert [server.machine.calls for server in world.servers.values()] == [0, 0]
+
+
+def test_an_agent_that_was_asked_something_else_is_told_of_new_ports_when_it_has_answered() -> None:
+    world = rescuing()
+    conversation = Conversation(world, agreed="Session-Expires: 1800;refresher=uas")
+    conversation.dies()
+    world.advance(901.0)
+    (refresh,) = in_dialog(conversation.a, "UPDATE")
+    world.kill(1)
+    assert not conversation.a.got("INVITE")
+    conversation.a.replies(refresh, 200, "Session-Expires: 1800;refresher=uac")
+    (offer,) = in_dialog(conversation.a, "INVITE")
+    assert read(offer.body).address[0] == list(world.servers.values())[1].outside  # type: ignore[index]
+
+
+def test_an_agent_that_has_not_acknowledged_our_answer_is_told_of_new_ports_then() -> None:
+    world = rescuing()
+    conversation = Conversation(world)
+    conversation.dies()
+    conversation.a.within("INVITE", conversation.call.final, cseq=2, body=BARESIP)
+    world.kill(1)
+    assert not conversation.a.got("INVITE")
+    conversation.a.within("ACK", conversation.call.final, cseq=2)
+    assert len(in_dialog(conversation.a, "INVITE")) == 1
