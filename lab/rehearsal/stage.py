@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import monotonic
@@ -14,6 +13,7 @@ from engine.live import LiveHost
 from engine.live.relay.certificate import Certificate
 from engine.live.relay.hosting import plane_for
 from engine.live.store import Database, Store
+from lab.rehearsal.commands import run_command
 from lab.rehearsal.speech import Speech
 from lab.rehearsal.voices import Voices
 from lab.rehearsal.wires import Tapped, Wires
@@ -197,7 +197,7 @@ class Stage:
 
     async def _to_process(self, fault: ProcessFault, target: str) -> None:
         if fault.kind == "kill" and target in self._kill_with:
-            await (await asyncio.create_subprocess_shell(self._kill_with[target])).wait()
+            await run_command(target, self._kill_with[target])
         elif fault.kind == "start":
             await self._start(target, keep_data=fault.keep_data)
         elif self.runs(target):

@@ -110,14 +110,16 @@ class WebRtc:
         if talking.remote.fingerprints != before.fingerprints:
             self._association = self._incoming = self._outgoing = None
             self._failure = ""
+            self._expire_at = now if self._pair is not None and talking.shakes_first else NEVER
 
     def tick(self, now: float) -> list[Packet]:
         """Time has passed; what is to be sent."""
         packets: list[Packet] = []
         if self._check_at <= now:
             packets += self._checks(now)
-        if self._expire_at <= now and self._association is not None:
-            packets += self._said(self._association.expire(), now)
+        if self._expire_at <= now:
+            association = self._association
+            packets += self._said(association.expire() if association else self._associate().start(), now)
         return packets
 
     def receive(self, data: bytes, source: Address, now: float) -> Opened:

@@ -12,6 +12,7 @@ from engine.boundary import Address
 from engine.live.relay.certificate import Certificate, new_certificate
 from engine.live.relay.dtls import new_context
 from engine.media.ice import CONSENT_S, IceAgent
+from engine.media.packets import packet_kind
 from engine.media.sdp.attributes import Fingerprint, IceNames
 from engine.media.targets import Targets
 from lab.rehearsal.webrtc import WebRtc
@@ -63,13 +64,14 @@ class Pair:
         self.talks = {A: change(one), B: change(two)}
         self.ends = {A: self._end(A, self.certificates[0]), B: self._end(B, self.certificates[1])}
         self.heard: dict[Address, list[bytes]] = {A: [], B: []}
+        self.lost: Callable[[bytes, Address], bool] = lambda data, target: False
 
     def _end(self, at: Address, certificate: Certificate) -> WebRtc:
         return WebRtc(new_context(certificate), self.talks[at], Random(at[0]), self.now)
 
     def carry(self, source: Address, packets: list[tuple[bytes, Address]]) -> None:
         for data, target in packets:
-            if target not in self.ends:
+            if target not in self.ends or self.lost(data, target):
                 continue
             opened = self.ends[target].receive(data, source, self.now)
             if opened.rtp is not None:
@@ -123,6 +125,39 @@ def test_a_new_agreement_of_the_same_names_keeps_the_keys() -> None:
     pair.ends[A].change(pair.talks[A], pair.now)
     pair.speak()
     assert pair.heard[B] == [RTP]
+
+
+def with_certificate_of(told: Talking, certificate: Certificate) -> Talking:
+    return replace(told, remote=told.remote._replace(fingerprints=(certificate.fingerprint,)))
+
+
+@pytest.mark.parametrize(("changes", "other"), [(A, B), (B, A)], ids=["of the server", "of the client"])
+def test_another_certificate_makes_another_association(changes: Address, other: Address) -> None:
+    """Also where the client, which is to begin it, has had its pair for long."""
+    pair = Pair()
+    pair.run(1.0)
+    certificate = new_certificate()
+    pair.ends[changes] = WebRtc(new_context(certificate), pair.talks[changes], Random(3), pair.now)
+    pair.ends[other].change(with_certificate_of(pair.talks[other], certificate), pair.now)
+    pair.run(3.0)
+    assert {each.told().dtls for each in pair.ends.values()} == {"done"}
+    pair.speak()
+    assert pair.heard == {A: [RTP], B: [RTP]}
+
+
+@pytest.mark.parametrize("waiting", [A, B], ids=["server", "client"])
+def test_another_certificate_in_the_midst_of_a_hand_shake_does_not_keep_who_waits_busy(waiting: Address) -> None:
+    pair = Pair()
+    pair.lost = lambda data, target: target != waiting and packet_kind(data) == "dtls"
+    pair.run(0.5)
+    end = pair.ends[waiting]
+    assert end.deadline < 2.0  # the hand-shake is said again
+    end.change(with_certificate_of(pair.talks[waiting], new_certificate()), pair.now)
+    now = pair.now
+    for _ in range(5):
+        now = max(now, end.deadline)
+        end.tick(now)
+        assert end.deadline > now
 
 
 def test_other_names_restart_ice_and_keep_the_association() -> None:

@@ -4,61 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
-from typing import NamedTuple, TypeVar
 
 import pytest
 
 import topologies
-from engine.boundary import Note
 from engine.notes import CallMoved, CallMoving, CallNotRescued, RescuedCallEnded
 from sim.agents.notes import CallEnded
-from sim.media import Heard
-from sim.run import Run, simulate
-from tests.sim.test_rescue_seeds import RTPENGINES
-
-DEPLOYMENT = """\
-edges:
-  edge1:
-    interfaces:
-      web: {transport: wss, host: 127.0.0.1, port: 7443}
-      phones: {host: 127.0.0.1}
-      inside: {host: 127.0.0.2}
-    relay: RELAY
-    rescue: {others: move, RESCUE}
-nodes:
-  FS1: &fs
-    host: 127.0.1.1
-    interface: inside
-    events: true
-    resources: pstn=2000
-    model: {users: 1000-4999, trusts_edges: true}
-  FS2: {<<: *fs, host: 127.0.1.2}
-  FS3: {<<: *fs, host: 127.0.1.3}
-clients:
-  phones: {kind: softphone, host: 127.0.2.1, users: PHONES, interface: phones, network: wan}
-  browsers: {kind: browser, host: 127.0.2.2, users: 3000-3003, network: wan}
-networks:
-  wan: {latency_ms: 30, jitter_ms: 5}
-scenarios:
-  death:
-    duration_s: 60
-    media: streams
-    faults:
-"""
-N = TypeVar("N", bound=Note)
-
-
-class Story(NamedTuple):
-    """A run in which FS1 dies at ``died_s``, and FS2 five seconds after, if the seed says so."""
-
-    run: Run
-    died_s: float
-
-    def told(self, kind: type[N]) -> list[N]:
-        return [record.note for record in self.run.notes if isinstance(record.note, kind)]
-
-    def at(self, kind: type[N]) -> list[tuple[float, N]]:
-        return [(record.time_s, record.note) for record in self.run.notes if isinstance(record.note, kind)]
+from sim.run import simulate
+from tests.sim.deaths import RTPENGINES, Story, written
 
 
 @cache
@@ -70,11 +23,19 @@ def story(
     second: bool = True,
     relay: str = "builtin",
 ) -> Story:
-    """Phones and browsers call a tone, an echo, and one that answers late; each node has some of them."""
+    """Phones and browsers call a tone and an echo; each node has some of them. FS1 dies, and FS2 fourteen seconds
+    after, if the seed says so."""
     random = Random(seed)
     died_s = round(random.uniform(6.0, 16.0), 3)
-    text = DEPLOYMENT.replace("RELAY", relay).replace(", RESCUE", f", {rescue}" if rescue else "")
-    text = text.replace("PHONES", f"1000-{999 + max(calls, 2)}")
+    text = written(
+        phones=f"1000-{999 + max(calls, 2)}",
+        browsers="3000-3003",
+        nodes=3,
+        duration_s=60,
+        relay=relay,
+        rescue=f"others: move, {rescue}" if rescue else "others: move",
+        pstn=2000,
+    )
     callers = [f"phones/{1000 + index}" for index in range(calls)]
     if calls == 8:
         callers[::2] = [f"browsers/{3000 + index}" for index in range(4)]
@@ -96,7 +57,7 @@ def goes_on(told: Story) -> None:
     assert moved
     assert {note.call_id for note in told.told(RescuedCallEnded)} == moved
     assert {note.why for note in told.told(RescuedCallEnded)} == {"bye"}
-    heard = [each for each in told.told(Heard) if each.call_id in moved and not each.listener.startswith("FS")]
+    heard = [each for each in told.agents() if each.call_id in moved]
     last_s = {call_id: max(each.last_s or 0.0 for each in heard if each.call_id == call_id) for call_id in moved}
     assert min(last_s.values()) > told.died_s + 25.0
     ends = [note for note in told.told(CallEnded) if note.call_id in moved]

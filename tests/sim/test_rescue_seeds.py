@@ -4,66 +4,16 @@ from __future__ import annotations
 
 from functools import cache
 from random import Random
-from typing import NamedTuple, TypeVar
 
 import pytest
 
 import topologies
-from engine.boundary import Note
 from engine.notes import CallNotRescued, CallRescued, MediaMoved, MediaNotJoined, MediaNotMoved, RescuedCallEnded
 from sim.agents.notes import CallEnded
-from sim.media import Heard
-from sim.run import Run, simulate
+from sim.run import simulate
+from tests.sim.deaths import RTPENGINES, Story, written
 from topologies.faults import ProcessFault, Start
 from topologies.topology import Topology
-
-DEPLOYMENT = """\
-edges:
-  edge1:
-    interfaces:
-      web: {transport: wss, host: 127.0.0.1, port: 7443}
-      phones: {host: 127.0.0.1}
-      inside: {host: 127.0.0.2}
-    relay: RELAY
-nodes:
-  FS1: &fs
-    host: 127.0.1.1
-    interface: inside
-    events: EVENTS
-    resources: pstn=500
-    model: {users: USERS, trusts_edges: true}
-  FS2: {<<: *fs, host: 127.0.1.2}
-clients:
-  phones: {kind: softphone, host: 127.0.2.1, users: PHONES, interface: phones, network: wan}
-  browsers: {kind: browser, host: 127.0.2.2, users: BROWSERS, network: wan}
-networks:
-  wan: {latency_ms: 30, jitter_ms: 5}
-scenarios:
-  death:
-    duration_s: 40
-    media: streams
-    faults:
-"""
-RTPENGINES = """
-      rtpengine:
-        - {name: RTP1, host: 127.0.4.1, media: {inside: 127.0.5.1}}
-        - {name: RTP2, host: 127.0.4.2, media: {inside: 127.0.5.2}}
-      interfaces: {outside: {serves: [web, phones]}, inside: {serves: [inside]}}"""
-N = TypeVar("N", bound=Note)
-
-
-class Story(NamedTuple):
-    """A run in which the only node that carries calls dies at ``died_s``."""
-
-    run: Run
-    died_s: float
-
-    def told(self, kind: type[N]) -> list[N]:
-        return [record.note for record in self.run.notes if isinstance(record.note, kind)]
-
-    def agents(self) -> list[Heard]:
-        """What the agents heard of each other."""
-        return [heard for heard in self.told(Heard) if not heard.listener.startswith("FS")]
 
 
 def deployment(
@@ -80,10 +30,16 @@ def deployment(
     users = 2 * conversations + 1
     phones, browsers = range(1000, 1000 + users), range(3000, 3000 + users)
     pairs = [(phones, phones), (phones, browsers), (browsers, phones), (browsers, browsers)]
-    text = DEPLOYMENT.replace("RELAY", relay).replace("EVENTS", str(events).lower()).replace("USERS", "1000-4999")
+    text = written(
+        phones=f"{phones[0]}-{phones[-1]}",
+        browsers=f"{browsers[0]}-{browsers[-1]}",
+        nodes=2,
+        duration_s=40,
+        relay=f"{relay}\n    store: main" if kept else relay,
+        events=events,
+    )
     if kept:
-        text = "databases: {main: {}}\n" + text.replace("relay: builtin", "relay: builtin\n    store: main")
-    text = text.replace("PHONES", f"{phones[0]}-{phones[-1]}").replace("BROWSERS", f"{browsers[0]}-{browsers[-1]}")
+        text = "databases: {main: {}}\n" + text
     for index in range(conversations):
         one, other = pairs[index % 4]
         place = "phones" if one is phones else "browsers"
@@ -181,13 +137,9 @@ def test_a_call_to_an_application_ends_at_once_and_says_why() -> None:
 
 def test_a_node_that_wakes_may_answer_calls_that_were_answered_elsewhere() -> None:
     """Its late 2xx makes a second dialog, which the caller ends; the request is forgotten by then."""
-    text = (
-        DEPLOYMENT.replace("RELAY", "builtin")
-        .replace("EVENTS", "false")
-        .replace("USERS", "1000-1009")
-        .replace("duration_s: 40", "duration_s: 20")
+    text = written(
+        phones="1000-1007", browsers="1008-1008", nodes=2, duration_s=20, events=False, users="1000-1009"
     )
-    text = text.replace("PHONES", "1000-1007").replace("BROWSERS", "1008-1008")
     for index in range(8):
         call = f"kind: call, target: phones/{1000 + index}, to: 9196, hold_s: 3"
         text += f"      - {{at_s: {4 + index * 0.1}, {call}}}\n"

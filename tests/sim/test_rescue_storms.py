@@ -9,50 +9,22 @@ import pytest
 import topologies
 from engine.notes import CallMoved, CallNotRescued, CallRescued, RescuedCallEnded
 from sim.run import Run, simulate
-
-DEPLOYMENT = """\
-edges:
-  edge1:
-    interfaces:
-      web: {transport: wss, host: 127.0.0.1, port: 7443}
-      phones: {host: 127.0.0.1}
-      inside: {host: 127.0.0.2}
-    relay: builtin
-    rescue: {others: OTHERS, otherwise: OTHERWISE, move_within_s: 20}
-nodes:
-  FS1: &fs
-    host: 127.0.1.1
-    interface: inside
-    events: EVENTS
-    resources: pstn=500
-    model: {users: 1000-4999, trusts_edges: true}
-  FS2: {<<: *fs, host: 127.0.1.2}
-  FS3: {<<: *fs, host: 127.0.1.3}
-clients:
-  phones: {kind: softphone, host: 127.0.2.1, users: 1000-1015, interface: phones, network: wan}
-  browsers: {kind: browser, host: 127.0.2.2, users: 3000-3015, network: wan}
-networks:
-  wan: {latency_ms: 30, jitter_ms: 5, loss: LOSS}
-scenarios:
-  storm:
-    duration_s: 70
-    media: streams
-    faults:
-"""
+from tests.sim.deaths import written
 
 
 def storm(seed: int) -> Run:
     """Thirty calls to agents and applications; each node in turn is killed or frozen, and comes back."""
     random = Random(f"storm {seed}")
-    said = {
-        "OTHERS": random.choice(("end", "hold", "move", "move")),
-        "OTHERWISE": random.choice(("end", "hold")),
-        "EVENTS": random.choice(("true", "true", "false")),
-        "LOSS": random.choice(("0", "0.02")),
-    }
-    text = DEPLOYMENT
-    for word in sorted(said, key=len, reverse=True):
-        text = text.replace(word, said[word])
+    others, otherwise = random.choice(("end", "hold", "move", "move")), random.choice(("end", "hold"))
+    text = written(
+        phones="1000-1015",
+        browsers="3000-3015",
+        nodes=3,
+        duration_s=70,
+        rescue=f"others: {others}, otherwise: {otherwise}, move_within_s: 20",
+        events=random.choice((True, True, False)),
+        loss=random.choice((0.0, 0.02)),
+    )
     agents = [f"phones/{1000 + n}" for n in range(16)] + [f"browsers/{3000 + n}" for n in range(16)]
     random.shuffle(agents)
     for index in range(16):

@@ -125,8 +125,6 @@ class _Held:
 
     def add(self, source: Address, data: bytes, now: float) -> bool:
         """Keep the first flight of one source; who repeats it says nothing new."""
-        if now - self._at > HELD_S:
-            self._flight.clear()
         if not self._flight:
             self._source, self._at = source, now
         if source != self._source or len(self._flight) == MOST_HELD:
@@ -134,10 +132,20 @@ class _Held:
         self._flight.append(data)
         return True
 
-    def take(self, peer: Address, now: float) -> list[bytes]:
-        """Its peer is named: what that has said."""
+    def take(self, peer: Address, now: float) -> tuple[bool, list[bytes]]:
+        """Its peer is named: whether it has said what is held, and that."""
         flight, self._flight = self._flight, []
-        return flight if self._source == peer and now - self._at <= HELD_S else []
+        return self._source == peer and now - self._at <= HELD_S, flight
+
+    def outdated(self, now: float) -> int:
+        """Forget what nobody was named for in time; how much that was."""
+        return self.forget() if now - self._at > HELD_S else 0
+
+    def forget(self) -> int:
+        """Forget all; how much that was."""
+        count = len(self._flight)
+        self._flight.clear()
+        return count
 
 
 class PortableForwarder:
@@ -189,8 +197,11 @@ class PortableForwarder:
                 port.sent_streams = _Streams()
             port.security = security
             if security.peer is not None:
-                for data in port.held.take(security.peer, monotonic()):
+                known, flight = port.held.take(security.peer, monotonic())
+                for data in flight if known else ():
                     self._queue(Queue.HANDSHAKES, Exceptional(number, security.peer, data, False))
+                if not known:
+                    self._drop(port, len(flight))
 
     def route(self, number: int, route: Route | None) -> None:
         with self._lock:
@@ -198,6 +209,9 @@ class PortableForwarder:
             if port.route is None:
                 port.heard_at = monotonic()
             port.route = route
+            awaits = port.security.locked or port.security.peer is not None
+            if route is not None and route.rtp is not None and not awaits:
+                self._drop(port, port.held.forget())  # speech flows without keys: there will be no hand-shake
 
     def send(self, number: int, target: Address, data: bytes, kind: Kind) -> bool:
         with self._lock:
@@ -335,8 +349,12 @@ class PortableForwarder:
                     self._queue(Queue.HANDSHAKES, Exceptional(port.number, source, data, False))
                 else:
                     self._unqueued += 1
-            elif port.security.peer is not None or not port.held.add(source, data, now):
+            elif port.security.peer is not None:
                 self._drop(port)
+            else:
+                self._drop(port, port.held.outdated(now))
+                if not port.held.add(source, data, now):
+                    self._drop(port)
             return
         proven = False
         if kind == "rtp" or kind == "rtcp":
@@ -401,9 +419,9 @@ class PortableForwarder:
             return
         self._forward(route.rtcp, data, Kind.RTCP, now)
 
-    def _drop(self, port: _Port) -> None:
-        port.dropped += 1
-        self._dropped += 1
+    def _drop(self, port: _Port, count: int = 1) -> None:
+        port.dropped += count
+        self._dropped += count
 
     def _forward(self, hop: Hop, data: bytes, kind: Kind, now: float) -> None:
         port = self._ports.get(hop.number)

@@ -10,7 +10,7 @@ from srtp_peers import DtlsPeer, peer_certificate
 from engine.boundary import Address
 from engine.live.relay.forwarder import MOST_HELD
 from engine.media.profiles import Setup
-from engine.media.rules import Dtls, DtlsEnded, MediaPacket, ReleasePorts, SecurePort
+from engine.media.rules import AddRule, ChangeRule, Dtls, DtlsEnded, MediaPacket, ReleasePorts, SecurePort
 from engine.media.sdp.attributes import Fingerprint
 
 WRONG = Fingerprint(b"sha-256", bytes(32))
@@ -95,6 +95,38 @@ def test_a_client_hello_that_comes_before_the_answer_is_waited_for_and_taken_the
         assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
         desk.near.send(there := desk.near.rtp(), desk.address(NEAR))
         assert keys.back.unprotect(await desk.far.receive()) == there
+
+    play(scenario)
+
+
+def test_what_waited_where_an_answer_wants_no_hand_shake_is_given_up_and_counted(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.bind()
+        hello = DtlsPeer(desk.far, is_client=True).flight()
+        await desk.flood(desk.far, FAR, [hello] * MOST_HELD)
+        desk.plane.carry_out(AddRule(FAR, desk.rule(FAR, desk.far, None)))  # no answer yet
+        assert desk.plane.stats().dropped == 0
+        desk.plane.carry_out(ChangeRule(FAR, desk.rule(FAR, desk.far, desk.near)))
+        assert desk.plane.stats().dropped == MOST_HELD
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", desk.far.address)))
+        await desk.flood(desk.near, NEAR, [desk.near.rtp()])
+        assert desk.far.waiting() == []
+
+    play(scenario)
+
+
+def test_speech_that_flows_already_takes_no_hand_shake_that_waits_for_its_peer(play: Play) -> None:
+    async def scenario(desk: Desk) -> None:
+        desk.bind()
+        peer = DtlsPeer(desk.far, is_client=True)
+        await desk.flood(desk.far, FAR, [peer.flight()])
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", None)))  # ICE has not told yet whose it is
+        desk.plane.carry_out(AddRule(FAR, desk.rule(FAR, desk.far, desk.near)))
+        desk.plane.carry_out(SecurePort(FAR, awaited("passive", desk.far.address)))
+        peer.connection.bio_write(await desk.far.receive())
+        await peer.shake(desk.address(FAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(FAR)]
+        assert desk.plane.stats().dropped == 0
 
     play(scenario)
 

@@ -117,6 +117,33 @@ def test_a_peer_that_floods_with_dtls_gets_a_share_and_the_others_their_hand_sha
     play(scenario)
 
 
+def test_who_floods_in_its_peers_name_delays_that_peers_hand_shake_and_no_more(play: Play) -> None:
+    """The price of the allowance: it is the address', so whoever floods by it takes the peer's own turns. One is
+    free again in a fiftieth of a second, and a hand-shake that is said again comes through after the flood."""
+
+    async def scenario(desk: Desk) -> None:
+        desk.connect()
+        desk.plane.carry_out(
+            SecurePort(NEAR, Dtls("passive", (peer_certificate().fingerprint,), desk.near.address))
+        )
+        await desk.flood(desk.near, NEAR, [b"\x16\xfe\xfd" + bytes(60)] * 500)
+        peer = DtlsPeer(desk.near, is_client=True)
+        hello = peer.flight()
+        answers: list[bytes] = []
+        end = time.monotonic() + PATIENCE_S
+        while not answers:
+            assert time.monotonic() < end
+            await desk.flood(desk.near, NEAR, [hello])
+            answers = desk.near.waiting()
+        for answer in answers:
+            peer.connection.bio_write(answer)
+        await peer.shake(desk.address(NEAR))
+        assert await desk.told(DtlsEnded) == [DtlsEnded(NEAR)]
+        assert desk.plane.stats().unqueued > 0
+
+    play(scenario)
+
+
 def test_the_queue_to_the_engine_is_bounded_and_what_goes_beyond_is_counted(play: Play) -> None:
     async def scenario(desk: Desk) -> None:
         desk.bind()

@@ -73,6 +73,11 @@ class Beacons:
         if call_id in self.calls:
             self.calls[call_id].remote = address_of(body)
 
+    def measure(self) -> None:
+        """Forget the gaps so far: another time begins."""
+        for beacon in self.calls.values():
+            beacon.longest_gap_s = 0.0
+
     def longest_gap_s(self) -> float:
         """Of all calls, between two packets that came back: as they arrived, not as they were read."""
         return max(beacon.longest_gap_s for beacon in self.calls.values())

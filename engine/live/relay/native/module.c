@@ -198,6 +198,7 @@ static PyObject *forwarder_route(forwarder *self, PyObject *args) {
             port->heard_at = now_s();
         port->route = new;
         new = before;
+        drop_unasked(&self->table, port);
     }
     leave(&self->table, mine);
     free(new);

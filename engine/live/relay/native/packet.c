@@ -144,10 +144,16 @@ void forget_held(port *port) {
     port->held_count = 0;
 }
 
+static void drop_held(table *table, port *port) {
+    port->dropped += port->held_count;
+    table->dropped += port->held_count;
+    forget_held(port);
+}
+
 /* Keep the first flight of one source, while nobody is named whose it could be; who repeats it says nothing new. */
-static bool hold(port *from, const uint8_t *data, int length, const address *source, double now) {
+static bool hold(table *table, port *from, const uint8_t *data, int length, const address *source, double now) {
     if (from->held && now - from->held_at > HELD_S)
-        forget_held(from);
+        drop_held(table, from);
     if (from->held_count == MOST_HELD || (from->held && !same_address(&from->held->source, source)))
         return false;
     event *one = event_of(from->number, source, data, length, false);
@@ -167,11 +173,20 @@ static bool hold(port *from, const uint8_t *data, int length, const address *sou
 void take_held(table *table, port *from, double now) {
     if (!from->held || !from->has_peer)
         return;
-    if (same_address(&from->held->source, &from->peer) && now - from->held_at <= HELD_S)
-        for (event *one = from->held; one; one = one->next)
-            if (!enqueue(table, HANDSHAKES, from->number, &one->source, one->data, one->length, false))
-                table->unqueued++;
+    if (!same_address(&from->held->source, &from->peer) || now - from->held_at > HELD_S) {
+        drop_held(table, from);
+        return;
+    }
+    for (event *one = from->held; one; one = one->next)
+        if (!enqueue(table, HANDSHAKES, from->number, &one->source, one->data, one->length, false))
+            table->unqueued++;
     forget_held(from);
+}
+
+/* Speech flows without keys: there will be no hand-shake. */
+void drop_unasked(table *table, port *from) {
+    if (from->route && from->route->rtp.port && !from->locked && !from->has_peer)
+        drop_held(table, from);
 }
 
 /* --- routing --- */
@@ -245,7 +260,7 @@ void take_packet(table *table, port *from, uint8_t *data, int length, const addr
     }
     if (kind == DTLS) {
         if (!from->has_peer) {
-            if (!hold(from, data, length, source, now))
+            if (!hold(table, from, data, length, source, now))
                 drop(table, from);
         } else if (!same_address(&from->peer, source))
             drop(table, from);

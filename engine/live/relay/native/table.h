@@ -153,6 +153,7 @@ bool send_packet(table *table, port *out, const address *target, uint8_t *data, 
                  double now);
 void reset_way(srtp_way *way, void *context);
 void take_held(table *table, port *from, double now);
+void drop_unasked(table *table, port *from);
 void forget_held(port *port);
 
 /* measures.c */
