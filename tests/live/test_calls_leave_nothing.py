@@ -48,9 +48,11 @@ def look(pid: int, control: Path) -> Left:
         sock.sendall(b"GET /metrics HTTP/1.0\r\n\r\n")
         text = b"".join(iter(lambda: sock.recv(65_536), b"")).decode()
     found = {name: re.search(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE) for name in GAUGES}
-    gauges = {name: float(match[1]) if match else -1.0 for name, match in found.items()}
-    (rss,) = re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
-    return Left(len(os.listdir(f"/proc/{pid}/fd")), gauges, int(rss) * 1024)
+    missing = [name for name, match in found.items() if match is None]
+    assert not missing, f"no such metrics: {missing}"
+    gauges = {name: float(match[1]) for name, match in found.items() if match}
+    (pss_kb,) = re.findall(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    return Left(len(os.listdir(f"/proc/{pid}/fd")), gauges, int(pss_kb) * 1024)
 
 
 def settled(seen: Callable[[], Left], files: int) -> Left:
@@ -78,7 +80,14 @@ def test_ten_thousand_calls_leave_no_port_no_rule_and_no_memory(tmp_path: Path) 
         def round_of_calls(name: str) -> Left:
             statistics = tmp_path / f"{name}.csv"
             more = ("-r", str(RATE), "-m", str(CALLS), "-d", "100", "-trace_stat", "-stf", str(statistics))
-            start(*sipp("caller", CALLER, *more), f"{EDGE}:5060").wait(CALLS / RATE + 60)
+            calling = start(*sipp("caller", CALLER, *more), f"{EDGE}:5060")
+            ends = time.monotonic() + SETTLED_S
+            busy = dict.fromkeys(GAUGES, 0.0)
+            while not all(busy[name] > rest for name, rest in GAUGES.items()):  # what never moves proves no rest
+                assert time.monotonic() < ends, f"while calls stand, no more than {busy}"
+                time.sleep(0.02)
+                busy = {name: max(most, busy[name]) for name, most in seen().gauges.items()}
+            calling.wait(CALLS / RATE + 60)
             row = last_row(statistics)
             failed = {key: value for key, value in row.items() if "Failed" in key and int(value or 0)}
             assert (row["SuccessfulCall(C)"], failed) == (str(CALLS), {})
