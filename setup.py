@@ -17,6 +17,7 @@ HOT = [
     "engine/wheel.py",
     "engine/tally.py",
     "engine/traces.py",
+    "engine/early.py",
     "engine/call.py",
     "engine/dialogs.py",
     *glob("engine/records/[a-z]*.py"),

@@ -65,9 +65,9 @@ class Here:
             found = next(iter(self.interfaces.values()))
         return found
 
-    def beyond(self, routes: list[bytes]) -> list[bytes]:
-        """What of a route set lies behind us."""
-        index = 0
+    def beyond(self, routes: list[bytes], before: int = 0) -> list[bytes]:
+        """What of a route set lies behind us; ``before`` of its routes lie between us and who it belongs to."""
+        index = before
         while index < len(routes):
             uri = parse_uri(parse_name_addr(routes[index], "Route").uri)
             if self.interface_of(uri) is None:

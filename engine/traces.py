@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from engine.boundary import Flow
+from engine.early import Numbers
 from engine.sip.message import Message, Request, Response
 from engine.ua.parts import line_of
 
@@ -32,7 +33,15 @@ class Traces:
         "to_line",
     )
 
-    def __init__(self, invite: Request, response: Response, caller: Flow, caller_key: bytes, callee: Flow) -> None:
+    def __init__(
+        self,
+        invite: Request,
+        response: Response,
+        numbers: Numbers,
+        caller: Flow,
+        caller_key: bytes,
+        callee: Flow,
+    ) -> None:
         self.from_line = line_of(invite, "from")
         self.to_line = line_of(response, "to")
         self.call_id_line = line_of(invite, "call-id")
@@ -43,8 +52,7 @@ class Traces:
         self.caller_flow = caller
         self.callee_flow = callee
         self.caller_key = caller_key
-        self.caller_number = invite.cseq.number  # of the last request of each
-        self.callee_number = 0
+        self.caller_number, self.callee_number = numbers
 
     def passes(self, request: Request, from_callee: bool) -> None:
         """A request of the dialog goes by."""

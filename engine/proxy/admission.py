@@ -10,7 +10,7 @@ from engine.nodes import Node
 from engine.notes import CallAdmitted, MessageDropped, RequestRefused
 from engine.proxy.context import ResponseContext
 from engine.proxy.core import ProxyCore
-from engine.proxy.following import elsewhere, to_edge
+from engine.proxy.following import elsewhere, passes, to_edge
 from engine.proxy.forward import branch_of, check_loop, forward, loop_key
 from engine.proxy.homecoming import hold
 from engine.proxy.legs import Leg
@@ -76,6 +76,8 @@ class Admission:
             if not routed.popped or not self._is_of_call(request, routed, from_node):
                 core.out.append(MessageDropped(_text(flow), "ACK that belongs to nothing"))
                 return
+        if core.rescue is not None:
+            core.rescue.acknowledged(request)
         via = core.here.via(to.interface, branch_of(core.token(), key))
         ack = forward(request, via)
         to_edge(core, ack, target, to)
@@ -129,6 +131,8 @@ class Admission:
             target = self._target(request, flow, routed)
         except FlowFailedError as failed:
             if hold(context, failed.key, partial(self._target, request, flow, routed), now):
+                if in_dialog:
+                    passes(core, request)
                 if request.method == b"INVITE":
                     transaction.respond(respond(request, 100), now)
                 return
@@ -138,6 +142,8 @@ class Admission:
         if in_dialog or from_node or target is not None:
             if target is None:
                 self._check_way(request, routed, in_dialog, from_node)
+            if in_dialog:
+                passes(core, request)
             if request.method == b"INVITE":
                 transaction.respond(respond(request, 100), now)
             context.relay(target, now)
@@ -199,22 +205,25 @@ class Admission:
             if in_dialog:
                 raise SipError("in-dialog request whose target is this edge", 481)
             raise SipError("a node asks for a user whom this edge does not know", 404)
-        if not in_dialog or (routed.popped and self._is_of_call(request, routed, from_node)):
+        core = self._core
+        if not in_dialog or (routed.popped and (from_node or core.dialogs.of(request) is not None)):
             return
-        if request.has("route") or self._core.pool.at(self._core.here.flow_to(uri).peer) is None:
-            if routed.popped:
-                raise SipError("in-dialog request of no call of ours, for elsewhere", 403)
+        if not request.has("route") and core.pool.at(core.here.flow_to(uri).peer) is not None:
+            return
+        if not routed.popped:
             raise SipError("in-dialog request for elsewhere, without a Route of ours", 404)
+        if not self._is_made_for(request, routed):  # last, for a token must be decrypted
+            raise SipError("in-dialog request of no call of ours, for elsewhere", 403)
 
     def _is_of_call(self, request: Request, routed: Routed, from_node: bool) -> bool:
         """Whether this in-dialog request belongs to a call that went through us, in this life or an earlier one.
 
         It does where the dialog stands here, and where a Route was made for its Call-ID.
         """
-        core = self._core
-        if from_node or core.dialogs.of(request) is not None:
-            return True
-        return core.registrar.tokens.made_for(request.call_id, routed.marks, routed.users)
+        return from_node or self._core.dialogs.of(request) is not None or self._is_made_for(request, routed)
+
+    def _is_made_for(self, request: Request, routed: Routed) -> bool:
+        return self._core.registrar.tokens.made_for(request.call_id, routed.marks, routed.users)
 
     def _answered_here(self, transaction: ServerTransaction, now: float) -> bool:
         """OPTIONS to the edge itself: load balancers and phones ask so whether it lives (§11)."""

@@ -17,6 +17,7 @@ from engine.timers import Timed
 if TYPE_CHECKING:
     from engine.boundary import Flow
     from engine.proxy.context import ResponseContext
+    from engine.proxy.ends import Ends
     from engine.proxy.legs import Leg
 
 
@@ -43,6 +44,7 @@ class Branch(Timed):
         "_unwanted",
         "_void",
         "closed",
+        "ends",
         "heard",
         "node",
         "number",
@@ -78,6 +80,7 @@ class Branch(Timed):
         self._unwanted = False  # to be cancelled as soon as that is allowed (§9.1: after a provisional response)
         self._holds_channel = False
         self.heard = False
+        self.ends: Ends | None = None  # of the dialog that the 2xx makes which is about to be passed on
         self.closed = False
         self.status = 0  # the final one, ours or the target's
 
@@ -176,10 +179,10 @@ class Branch(Timed):
         if status < 300:
             self._left_node()
             self.closed = True
-            ends = context.ends(response, self._client.flow) if self._makes_leg and self._client else None
             taken = context.on_success(self, response, now)
             self.release()
             if self._makes_leg and self._leg is not None:
+                ends, self.ends = self.ends, None
                 if taken:
                     self._leg.confirm(response.to.tag, ends)
                 self._leave_leg(now)
@@ -293,6 +296,11 @@ class Branch(Timed):
         if self._holds_channel and self.node is not None:
             self._holds_channel = False
             self.node.give(self.resource)
+
+    @property
+    def callee(self) -> Flow | None:
+        """Where the request was sent, if a leg begins with it."""
+        return self._client.flow if self._makes_leg and self._client is not None else None
 
     def is_news(self, tag: bytes) -> bool:
         """Whether a 2xx with this tag makes a dialog: one that comes again may be of a dialog that is over."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import traceback
 from collections.abc import Coroutine
 from types import CoroutineType
 from typing import Final
@@ -12,13 +11,12 @@ from engine.boundary import Flow, RecordKind
 from engine.call import Answer, Attempt, Call, Pause, Waiting
 from engine.dialogs import ending
 from engine.nodes import Node, Pool
-from engine.notes import DecisionTaken, MessageDropped, PolicyFailed
+from engine.notes import DecisionTaken, MessageDropped
 from engine.proxy import told
 from engine.proxy.best import better, for_caller, rank
 from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
-from engine.proxy.ends import Ends
-from engine.proxy.following import end_dialog, ends_of, follow, is_taken_over, record_route, to_edge
+from engine.proxy.following import end_dialog, follow, is_taken_over, record_route, to_edge
 from engine.proxy.forward import branch_of, breadth_of, forward
 from engine.proxy.homecoming import Homecoming, hold_again
 from engine.proxy.marks import mark
@@ -31,6 +29,9 @@ from engine.sip.transactions import ServerTransaction
 from engine.timers import Timed
 
 _RECORDED: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
+# What makes a dialog: a fork's 2xx may make another one after the first.
+_DIALOG: Final = frozenset(("from", "to", "call-id", "cseq", "contact", "record-route", "allow"))
+_NONE: Final = frozenset[str]()
 _ALONG_THE_ROUTE: Final = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
 # What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
 _MOST_STEPS: Final = 1000
@@ -49,6 +50,7 @@ class ResponseContext(Timed):
         "_best",
         "_call",
         "_coroutine",
+        "_early",
         "_failure",
         "_last_node",
         "_leave_by",
@@ -99,6 +101,7 @@ class ResponseContext(Timed):
         self._last_node = ""
         self._leave_by = leave_by
         self._loop_key = key
+        self._early = False  # whether a provisional response went back
         self._mark = b""  # of an INVITE, by which a rescue finds the other half of a conversation
         self._started_at = now
         self._now = now
@@ -287,11 +290,7 @@ class ResponseContext(Timed):
         if isinstance(error, SipError) and error.status == 440:
             self._rejection = (440, b"", ())
             return
-        kind = f"{type(error).__name__}: {error}"
-        told = kind in self.core.errors_told or len(self.core.errors_told) >= 100
-        trace = "" if told else "".join(traceback.format_exception(error))
-        self.core.errors_told.add(kind)
-        self.core.out.append(PolicyFailed(self.call_id, self.core.policy_name, kind, trace))
+        self.core.out.append(told.policy_failed(self.call_id, self.core.policy_name, error, self.core.errors_told))
         self._rejection = (500, b"", ())
         self._best = None
 
@@ -329,14 +328,13 @@ class ResponseContext(Timed):
                 return
         branch.start(request, flow, branch_id, attempt.timeout_s, now)
 
-    def ends(self, response: Response, callee: Flow) -> Ends | None:
-        """Both ends of the dialog that a 2xx makes, for a relay that may ask us to speak to them."""
-        return ends_of(self.core, self.request, self.flow, response, self._target, callee)
-
     # --- what the branches bring
 
     def on_provisional(self, response: Response, now: float) -> None:
         """101 to 199 go back at once (§16.7 step 5)."""
+        if not self._early and self.request.method == b"INVITE":
+            self._early = True
+            self.core.early.opens(self.request.call_id)
         response.pop_value("via")
         self.transaction.respond(response, now)
 
@@ -356,25 +354,25 @@ class ResponseContext(Timed):
         node = branch.node
         if self.registration is not None:
             self.registration.granted(response, node.name if node is not None else "", now)
-        if self.by_policy and node is not None and self.request.method == b"INVITE":
-            tag = response.to.tag
-            if branch.is_news(tag) and core.dialogs.begin(self.request, tag, node, branch.resource, now):
-                branch.hand_over_channel()
+        request, tag = self.request, response.to.tag
+        news = request.method == b"INVITE" and branch.is_news(tag)
+        counts = news and self.by_policy
+        if counts and node is not None and core.dialogs.begin(request, tag, node, branch.resource, now):
+            branch.hand_over_channel()
         kind: RecordKind = "bindings" if self.registration is not None else "dialogs"
         core.records.respond(kind, self.transaction, response, now)
-        if not self.final_sent:  # of a repeated one all is known, and the request shed
-            follow(core, self.request, self.flow, response, node, self._target, self._mark, now)
+        if news or not self.final_sent:  # of a repeated one all is known
+            branch.ends = follow(core, request, self.flow, response, branch, self._target, self._mark, now)
         if self.final_sent:
             return True
         self.final_sent = True
         name = node.name if node is not None else ""
         if self.by_policy and core.tells_calls:
             setup_s = now - self._started_at
-            note = told.answered(self.request, self.call_id, name, response.status, self._attempts, setup_s)
-            core.out.append(note)
+            core.out.append(told.answered(request, self.call_id, name, response.status, self._attempts, setup_s))
         self._cancel_others(branch, now)
         self._advance(Answer(response.status, name), now)
-        self._end(now)
+        self._end(now, _DIALOG if news else _NONE)
         return True
 
     def on_refused(self, branch: Branch, status: int, now: float) -> None:
@@ -443,7 +441,7 @@ class ResponseContext(Timed):
         if self.final_sent:
             return
         if self._failure and not self.cancelled and is_taken_over(self.core, self.transaction, now):
-            self._end(now, taken_over=True)
+            self._end(now, None)
             return
         if self.cancelled and (self._best is None or self._best.status != 487):
             self._answer(487, b"", (), now)
@@ -480,9 +478,11 @@ class ResponseContext(Timed):
             note = told.failed(self.request, self.call_id, self._last_node, status, reason, self._attempts, took_s)
             self.core.out.append(note)
 
-    def _end(self, now: float, taken_over: bool = False) -> None:
-        """Everything is said, or another will answer; let go of what only the way here needed."""
+    def _end(self, now: float, keep: frozenset[str] | None = _NONE) -> None:
+        """Everything is said, or another answers (``keep`` is None): let go of what only the way here needed."""
         self.final_sent = True
+        if self._early:
+            self.core.early.closes(self.request.call_id, now)
         request = self.request
         status = self._best.status if self._best is not None else self._failure
         if request.to.tag and (why := ending(request.method, status, bool(self._failure))):
@@ -494,7 +494,7 @@ class ResponseContext(Timed):
         if not self._running:
             self._close()
         self._call = self._waiting = self._best = self.registration = None
-        if not taken_over:  # else who answers needs both, and perhaps later
-            request.shed()
+        if keep is not None:  # else who answers needs both, and perhaps later
+            request.shed(keep)
             self.transaction.release(self)
         self.core.timers.arm(self, float("inf"))

@@ -8,6 +8,7 @@ from typing import Final
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig
 from engine.dialogs import DialogTable
+from engine.early import EarlyDialogs
 from engine.here import Here
 from engine.nodes import Node, Pool
 from engine.peers import Peers
@@ -34,6 +35,7 @@ class ProxyCore:
         "_on_streams",
         "config",
         "dialogs",
+        "early",
         "endings",
         "errors_told",
         "here",
@@ -76,6 +78,7 @@ class ProxyCore:
         self.pool = pool
         self.registrar = registrar
         self.dialogs = dialogs
+        self.early = EarlyDialogs(timers)
         self.records = records
         self.timers = timers
         self.out = out

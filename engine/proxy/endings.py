@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from engine.boundary import Flow
 from engine.dialogs import Dialog, DialogTable
+from engine.early import Numbers
 from engine.here import Here
 from engine.nodes import Pool
 from engine.notes import CallNotEnded
@@ -53,8 +54,8 @@ def ends_of(traces: Traces, here: Here) -> Ends:
         b"From:" + caller, b"To:" + callee, traces.call_id_line, callee_routes, callee_uri, traces.callee_flow
     )
     to_caller.local_number, to_callee.local_number = traces.callee_number, traces.caller_number
-    for each in (to_caller, to_callee):
-        each.routes = here.beyond(each.routes)
+    to_caller.routes = here.beyond(caller_routes)
+    to_callee.routes = here.beyond(callee_routes, len(caller_routes))
     return Ends(
         End(to_caller, callee_uri, traces.caller_key, traces.caller_flow),
         End(to_callee, caller_uri, NO_KEY, traces.callee_flow),
@@ -96,11 +97,13 @@ class Endings(Timed):
 
     # --- what passes
 
-    def begins(self, invite: Request, response: Response, caller: Flow, key: bytes, callee: Flow) -> None:
+    def begins(
+        self, invite: Request, response: Response, numbers: Numbers, caller: Flow, key: bytes, callee: Flow
+    ) -> None:
         """A 2xx made a dialog with a node; one with a side that names no Contact can't be ended from here."""
         dialog = self._dialogs.get(invite.call_id, response.to.tag)
         if dialog is not None and dialog.traces is None and invite.has("contact") and response.has("contact"):
-            dialog.traces = Traces(invite, response, caller, key, callee)
+            dialog.traces = Traces(invite, response, numbers, caller, key, callee)
 
     def answered(self, request: Request, response: Response) -> None:
         """A 2xx to a request within a dialog goes by."""
@@ -116,10 +119,13 @@ class Endings(Timed):
         if self._over and ((call_id, request.to.tag) in self._over or (call_id, request.from_.tag) in self._over):
             transaction.respond(reply(request, 200 if request.method == b"BYE" else 481), now)
             return True
+        return False
+
+    def passes(self, request: Request) -> None:
+        """A request within a dialog goes by, to whom it may go."""
         dialog = self._dialogs.of(request)
         if dialog is not None and dialog.traces is not None:
             dialog.traces.passes(request, request.from_.tag == dialog.callee_tag)
-        return False
 
     # --- the order
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 
 from engine.boundary import Flow
+from engine.early import Numbers
+from engine.here import Here
 from engine.media.offer_answer import OTHER, Side
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
@@ -56,7 +58,13 @@ class Ends:
 
     @classmethod
     def of(
-        cls, invite: Request, response: Response, caller: tuple[bytes, Flow], callee: tuple[bytes, Flow]
+        cls,
+        here: Here,
+        invite: Request,
+        response: Response,
+        numbers: Numbers,
+        caller: tuple[bytes, Flow],
+        callee: tuple[bytes, Flow],
     ) -> Ends:
         """From the INVITE as it came, and its 2xx; ``caller`` and ``callee`` are binding and flow of each.
 
@@ -65,12 +73,17 @@ class Ends:
         SipError
             Where one has no Contact.
         """
-        to_caller = Dialog.of_callee(invite, response.to.tag, caller[1])
+        to_caller = Dialog.of_callee(invite, response.to.tag, caller[1], numbers.callee)
         to_callee = Dialog.of_caller(response, callee[1])
-        return cls(
+        to_callee.local_number = numbers.caller
+        to_caller.routes = here.beyond(to_caller.routes)
+        to_callee.routes = here.beyond(to_callee.routes, len(invite.values("record-route")))
+        ends = cls(
             End(to_caller, contact_uri(response), *caller),
             End(to_callee, contact_uri(invite), *callee),
         )
+        ends["callee"].invite = (invite.cseq.number, 0)
+        return ends
 
     def __getitem__(self, side: Side) -> End:
         return self._ends[side]

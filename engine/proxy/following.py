@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from engine.boundary import Flow
-from engine.media.offer_answer import SIDES
-from engine.nodes import Node
+from engine.proxy.branch import Branch
 from engine.proxy.core import ProxyCore
 from engine.proxy.ends import Ends
 from engine.registrar import FlowFailedError, Target
@@ -28,57 +27,54 @@ def record_route(
     core.here.record_route(copy, came.interface, goes.interface, caller, callee, mark)
 
 
+def passes(core: ProxyCore, request: Request) -> None:
+    """A request within a dialog is about to be sent on: who follows the dialog counts it."""
+    core.early.passes(request)
+    core.endings.passes(request)
+    if core.rescue is not None:
+        core.rescue.passes(request)
+
+
 def follow(
     core: ProxyCore,
     request: Request,
     flow: Flow,
     response: Response,
-    node: Node | None,
+    branch: Branch,
     target: Target | None,
     mark: bytes,
     now: float,
-) -> None:
+) -> Ends | None:
     """A 2xx went back: it may have made a dialog with a node, or changed one.
 
-    The request came on ``flow``, and was answered by ``node``, or by the agent ``target``.
+    The request came on ``flow``, and was answered on ``branch``, perhaps by the agent ``target``. Returns both
+    ends of the dialog that it made, if the relay may have us speak to them.
     """
-    rescue = core.rescue
+    rescue, node, callee = core.rescue, branch.node, branch.callee
     if request.to.tag:
         core.endings.answered(request, response)
-    elif request.method == b"INVITE" and node is not None:
-        key = core.registrar.targets.key_on(flow, request)
-        core.endings.begins(request, response, flow, key, node.flow)
-    if rescue is None:
-        return
-    if request.to.tag:
-        rescue.answered(request, response, node is not None, now)
-    elif request.method == b"INVITE" and node is not None:
-        key = core.registrar.targets.key_on(flow, request)
-        rescue.begins(request, response, node.name, False, mark, key, flow, now)
-    elif request.method == b"INVITE" and target is not None and (caller := core.pool.at(flow.peer)) is not None:
-        rescue.begins(request, response, caller.name, True, mark, target.key, target.flow, now)
-
-
-def ends_of(
-    core: ProxyCore, request: Request, flow: Flow, response: Response, target: Target | None, callee: Flow
-) -> Ends | None:
-    """Both ends of the dialog that a 2xx makes, if the relay may have us speak to them; None where we can't.
-
-    The INVITE came on ``flow``, and was answered on ``callee``, by the agent ``target`` if one was.
-    """
-    if core.legs is None or not core.legs.renews:
+        if rescue is not None:
+            rescue.answered(request, response, now)
         return None
+    asks = callee is not None and core.legs is not None and core.legs.renews
+    caller = core.pool.at(flow.peer) if rescue is not None and node is None and target is not None else None
+    if request.method != b"INVITE" or (node is None and caller is None and not asks):
+        return None
+    numbers = core.early.numbers(request, response.to.tag)
+    key = core.registrar.targets.key_on(flow, request) if caller is None or asks else NO_KEY
+    if node is not None:
+        core.endings.begins(request, response, numbers, flow, key, node.flow)
+        if rescue is not None:
+            rescue.begins(request, response, numbers, node.name, False, mark, key, flow, now)
+    elif rescue is not None and caller is not None and target is not None:
+        rescue.begins(request, response, numbers, caller.name, True, mark, target.key, target.flow, now)
+    if callee is None or not asks:
+        return None
+    callee_key = NO_KEY if target is None else target.key
     try:
-        if request.to.tag:  # raises, too, where the INVITE was shed: a 2xx is repeated
-            return None
-        caller_key = core.registrar.targets.key_on(flow, request)
-        callee_key = NO_KEY if target is None else target.key
-        ends = Ends.of(request, response, (caller_key, flow), (callee_key, callee))
-        for side in SIDES:
-            ends[side].dialog.routes = core.here.beyond(ends[side].dialog.routes)
+        return Ends.of(core.here, request, response, numbers, (key, flow), (callee_key, callee))
     except SipError:
-        return None
-    return ends
+        return None  # a side names no Contact
 
 
 def is_taken_over(core: ProxyCore, transaction: ServerTransaction, now: float) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from engine.notes import CallAnswered, CallFailed
+import traceback
+
+from engine.notes import CallAnswered, CallFailed, PolicyFailed
 from engine.sip.message import Request
 
 
@@ -20,6 +22,14 @@ def failed(
     """Another final response went back."""
     method, text = request.method.decode("ascii"), reason.decode("utf-8", "replace")
     return CallFailed(call_id, method, node, status, text, attempts, elapsed_s, *_parties(request))
+
+
+def policy_failed(call_id: str, policy: str, error: Exception, known: set[str]) -> PolicyFailed:
+    """An error came out of a policy; ``known`` are the kinds whose traceback was told before."""
+    kind = f"{type(error).__name__}: {error}"
+    trace = "" if kind in known or len(known) >= 100 else "".join(traceback.format_exception(error))
+    known.add(kind)
+    return PolicyFailed(call_id, policy, kind, trace)
 
 
 def _parties(request: Request) -> tuple[str, str]:

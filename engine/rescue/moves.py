@@ -6,6 +6,7 @@ from typing import Protocol
 
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
+from engine.early import Numbers
 from engine.notes import CallMoved
 from engine.registrar.binding import NO_KEY
 from engine.rescue.conversation import LostCall, RescuedConversation
@@ -146,8 +147,9 @@ class Moves:
             return
         node, origin = dialog.node, move.origin
         try:
-            side = NodeSide.of_caller(invite, response, node.name, b"", NO_KEY, node.flow, now)
-            side.dialog.routes = self._ground.here.beyond(side.dialog.routes)
+            numbers = Numbers(invite.cseq.number, 0)
+            here, flow = self._ground.here, node.flow
+            side = NodeSide.of_caller(here, invite, response, numbers, node.name, b"", NO_KEY, flow, now)
         except SipError as error:
             self._dialogs.end(dialog, now, "lost")
             if not move.over:

@@ -6,6 +6,8 @@ import re
 from typing import Final, NamedTuple, TypeAlias
 
 from engine.boundary import NEVER, Flow
+from engine.early import Numbers
+from engine.here import Here
 from engine.media.offer_answer import Side
 from engine.sip.errors import SipError
 from engine.sip.message import Message, Request, Response
@@ -92,8 +94,10 @@ class NodeSide:
     @classmethod
     def of_callee(
         cls,
+        here: Here,
         invite: Request,
         response: Response,
+        numbers: Numbers,
         node: str,
         mark: bytes,
         agent_key: bytes,
@@ -108,7 +112,9 @@ class NodeSide:
             Where one has no Contact.
         """
         tag = response.to.tag
-        dialog = Dialog.of_callee(invite, tag, flow)
+        dialog = Dialog.of_callee(invite, tag, flow, numbers.callee)
+        dialog.remote_number = numbers.caller
+        dialog.routes = here.beyond(dialog.routes)
         side = cls((invite.call_id, tag), node, mark, dialog, contact_uri(response), agent_key, flow)
         side.asked = invite.uri
         side._learn(invite, response, now)
@@ -117,8 +123,10 @@ class NodeSide:
     @classmethod
     def of_caller(
         cls,
+        here: Here,
         invite: Request,
         response: Response,
+        numbers: Numbers,
         node: str,
         mark: bytes,
         agent_key: bytes,
@@ -133,6 +141,8 @@ class NodeSide:
             Where one has no Contact.
         """
         dialog = Dialog.of_caller(response, flow)
+        dialog.local_number, dialog.remote_number = numbers
+        dialog.routes = here.beyond(dialog.routes, len(invite.values("record-route")))
         side = cls((invite.call_id, response.to.tag), node, mark, dialog, contact_uri(invite), agent_key, flow)
         side.node_calls = True
         side.unacknowledged = invite.cseq.number
@@ -166,11 +176,15 @@ class NodeSide:
 
     # --- while the node lives
 
-    def passes(self, request: Request, from_node: bool) -> None:
+    def from_node(self, request: Request) -> bool:
+        """Whether the node sent this request of the dialog: its tag says so, for it may come from any port."""
+        return request.from_.tag == self.dialog.local_tag
+
+    def passes(self, request: Request) -> None:
         """A request of the dialog goes by: its number counts, and its Contact may be new (§12.2)."""
         number = request.cseq.number
         dialog = self.dialog
-        if from_node:
+        if self.from_node(request):
             dialog.local_number = max(dialog.local_number, number)
             if request.method in (b"INVITE", b"UPDATE"):
                 self._node_moved(request)
@@ -179,18 +193,19 @@ class NodeSide:
             if request.method in (b"INVITE", b"UPDATE"):
                 dialog.refresh_target(request)
 
-    def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
-        """A 2xx to a request that ``passes`` has seen goes by; ``from_node``: the node gave it."""
+    def answered(self, request: Request, response: Response, now: float) -> None:
+        """A 2xx to a request that ``passes`` has seen goes by."""
+        by_node = not self.from_node(request)
         if request.method == b"REFER":
             self.transferred = True
         elif request.method in (b"INVITE", b"UPDATE"):
-            if from_node:
+            if by_node:
                 self._node_moved(response)
             else:
                 self.dialog.refresh_target(response)
                 if request.method == b"INVITE":
                     self.unacknowledged = request.cseq.number
-            self.agree_interval(response, not from_node, now)
+            self.agree_interval(response, not by_node, now)
 
     def went_on(self, dialog: Dialog) -> None:
         """The edge has spoken to the agent in the node's name, as when its relay moved the call: the agent counts
@@ -200,7 +215,7 @@ class NodeSide:
 
     def acknowledged(self, ack: Request) -> None:
         """An ACK goes by."""
-        if ack.from_.tag == self.dialog.local_tag and ack.cseq.number == self.unacknowledged:
+        if self.from_node(ack) and ack.cseq.number == self.unacknowledged:
             self.unacknowledged = 0
 
     def _node_moved(self, message: Message) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from engine.boundary import Flow, RescueRecord
 from engine.config import RescueConfig
 from engine.dialogs import DialogTable
+from engine.early import Numbers
 from engine.notes import CallMoving, CallNotRescued, CallRescued, CallRestored
 from engine.records import Records
 from engine.rescue.bridges import Bridged
@@ -72,6 +73,7 @@ class Rescue:
         self,
         invite: Request,
         response: Response,
+        numbers: Numbers,
         node: str,
         node_calls: bool,
         mark: bytes,
@@ -85,8 +87,7 @@ class Rescue:
         """
         make = NodeSide.of_caller if node_calls else NodeSide.of_callee
         try:
-            side = make(invite, response, node, mark, agent_key, flow, now)
-            side.dialog.routes = self._ground.here.beyond(side.dialog.routes)
+            side = make(self._ground.here, invite, response, numbers, node, mark, agent_key, flow, now)
         except SipError:
             return
         stand_in = self._stand_ins.get(side.key)
@@ -96,14 +97,28 @@ class Rescue:
         if node_calls and self._is_down(node):  # it rang when the node died, and was answered before our CANCEL
             self._end(Origin(side, node, side.key), "it was answered when its node was gone", True, now)
 
-    def answered(self, request: Request, response: Response, from_node: bool, now: float) -> None:
-        """A 2xx to a request within a dialog goes by; ``from_node``: the node gave it."""
+    def passes(self, request: Request) -> None:
+        """A request within a dialog goes by, to whom it may go."""
         side = self._sides.of(request)
         if side is not None:
-            side.answered(request, response, from_node, now)
+            side.passes(request)
+
+    def acknowledged(self, ack: Request) -> None:
+        """So does an ACK."""
+        side = self._sides.of(ack)
+        if side is not None:
+            side.acknowledged(ack)
+
+    def answered(self, request: Request, response: Response, now: float) -> None:
+        """A 2xx to a request within a dialog goes by."""
+        side = self._sides.of(request)
+        if side is not None:
+            side.answered(request, response, now)
             return
         stand_in = self._stand_in_of(request)
-        if stand_in is not None and not (from_node or stand_in.side.faces_node) and request.method == b"INVITE":
+        if stand_in is None or stand_in.side.faces_node or request.method != b"INVITE":
+            return
+        if stand_in.side.from_node(request):
             # A re-INVITE of the node, which died over it; the answer is to an offer that means nothing any more.
             stand_in.acknowledge(request.cseq.number)
             stand_in.renegotiate(now)
@@ -279,9 +294,6 @@ class Rescue:
         request = transaction.request
         stand_in = self._stand_in_of(request)
         if stand_in is None:
-            side = self._sides.of(request)
-            if side is not None:
-                side.passes(request, from_node)
             return False
         if from_node and not stand_in.side.faces_node:
             stand_in.from_node(transaction, now)
@@ -294,11 +306,7 @@ class Rescue:
         stand_in = self._stand_in_of(request)
         if stand_in is not None:
             stand_in.acknowledged(request, now)
-            return True
-        side = self._sides.of(request)
-        if side is not None:
-            side.acknowledged(request)
-        return False
+        return stand_in is not None
 
     def flow_lost(self, flow: Flow, reason: str, now: float) -> None:
         """An agent's connection is gone, on which answers to requests of ours were to come."""

@@ -163,13 +163,15 @@ class Message:
 
     # --- changing
 
-    def shed(self) -> None:
-        """Let go of all headers and the body; only the Call-ID can still be read.
+    def shed(self, keep: frozenset[str] = frozenset()) -> None:
+        """Let go of the body and of all headers but those named; the Call-ID can still be read.
 
         A request that was answered is kept for 32 s to know its repetitions by, and they need no header of it.
         """
         self._call_id = self.call_id
-        self.names, self.lines, self.body, self.layout = [], [], b"", None
+        kept = [pair for pair in zip(self.names, self.lines, strict=True) if pair[0] in keep] if keep else []
+        self.names, self.lines = [name for name, _ in kept], [line for _, line in kept]
+        self.body, self.layout = b"", None
         self._via = self._cseq = self._from = self._to = None
 
     def set(self, name: str, line: bytes) -> None:
