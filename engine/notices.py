@@ -2,8 +2,13 @@
 
 The user part of the Request-URI is the proof: only edges with the same secret can make it (``Tokens``), and it
 names the one that speaks. Where the notice comes from proves nothing - over TCP and TLS from any port, through a
-NAT from any address. Whoever overhears one may repeat it; so it is dated, and what is not newer than what its edge
-has said of the agent before is refused.
+NAT from any address. Whoever overhears one may repeat it; so it is dated, and refused where it is not newer than
+what its edge has said of the agent before, or where its date is not of now by our own clock. The latter holds from
+the first moment of a life, which knows nothing of what was said in the one before: only what was overheard in the
+last minute is good for it, once.
+
+So the clocks of edges must agree. One whose clock is off is refused, and that is told, until it is set right, and
+no longer: what it dated far in the future was never believed, and so cannot stand against what it says then.
 """
 
 from __future__ import annotations
@@ -22,7 +27,8 @@ from engine.sip.uri import parse_uri
 MOVED: Final = b"siptwin-flow"
 """The event package."""
 
-_LATE_S: Final = 64.0  # a notice is repeated for 32 s (timer F) and may be under way; older ones are refused
+_SKEW_S: Final = 32.0  # so much the clocks of two edges may differ
+_LATE_S: Final = 32.0 + _SKEW_S  # and a notice is repeated for 32 s (timer F)
 
 
 class _Said(NamedTuple):
@@ -80,13 +86,13 @@ class Notices:
             b"Contact: <sip:edge@%b>" % address,
         )
 
-    def read(self, request: Request) -> Notice | None:
+    def read(self, request: Request, now: float) -> Notice | None:
         """What another edge says; None where this is no such notice.
 
         Raises
         ------
         SipError
-            403 where it is not another edge's, or not new.
+            403 where it is not another edge's, not new, or not of now.
         """
         if request.method != b"NOTIFY" or request.get("event") != MOVED:
             return None
@@ -96,26 +102,30 @@ class Notices:
         notice = self._tokens.open_notice(user or b"")
         if notice.edge not in self._floors or notice.call != digest_of(request.call_id):
             raise SipError("notice that is not another edge's", 403)
-        self._check_new(notice)
+        self._check_new(notice, now + self._wall_offset_s)
         return notice
 
-    def _check_new(self, notice: Notice) -> None:
-        about = _Said(notice.edge, notice.key)
-        before = max(self._said.pop(about, -NEVER), self._floors[notice.edge])
-        if notice.at <= before:
-            self._said[about] = before
-            raise SipError(f"notice of {notice.edge} that is older than what it has said since", 403)
+    def _check_new(self, notice: Notice, wall: float) -> None:
+        edge, ahead_s = notice.edge, notice.at - wall
+        if not -_LATE_S <= ahead_s <= _SKEW_S:
+            which = "after" if ahead_s > 0 else "before"
+            why = f"notice of {edge}, dated {abs(ahead_s):.0f} s {which} our clock: overheard, or set the clocks"
+            raise SipError(why, 403)
+        about = _Said(edge, notice.key)
+        if notice.at <= max(self._said.get(about, -NEVER), self._floors[edge]):
+            raise SipError(f"notice of {edge} that is older than what it has said since", 403)
+        self._said.pop(about, None)
         self._said[about] = notice.at
-        self._floors[notice.edge] = max(self._floors[notice.edge], notice.at - _LATE_S)
-        self._forget()
+        self._forget(wall - _LATE_S)
 
-    def _forget(self) -> None:
+    def _forget(self, late: float) -> None:
         """Keep what is needed, within the bound; what is forgotten early raises the floor."""
         while self._said:
             about, at = next(iter(self._said.items()))
-            if at > self._floors[about.edge] and len(self._said) <= self._most:
-                return
-            self._floors[about.edge] = max(self._floors[about.edge], at)
+            if at >= late:
+                if len(self._said) <= self._most:
+                    return
+                self._floors[about.edge] = max(self._floors[about.edge], at)
             del self._said[about]
 
     def __len__(self) -> int:

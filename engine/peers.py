@@ -170,15 +170,15 @@ class Peers:
                 )
                 self._layer.send(notice, node.flow, UNATTENDED, now)
 
-    def moved(self, request: Request) -> tuple[bytes, str] | None:
+    def moved(self, request: Request, now: float) -> tuple[bytes, str] | None:
         """The key of an agent, and the edge that reaches it from now on; None where this is no notice of that.
 
         Raises
         ------
         SipError
-            403 where the notice is not another edge's.
+            403 where the notice is not another edge's, or not of now.
         """
-        notice = self._notices.read(request)
+        notice = self._notices.read(request, now)
         return None if notice is None else (notice.key, notice.edge)
 
 

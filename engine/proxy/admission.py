@@ -111,7 +111,7 @@ class Admission:
         key = loop_key(request)
         check_loop(request, core.here, key)
         flow = transaction.flow
-        if core.peers is not None and (moved := core.peers.moved(request)) is not None:
+        if core.peers is not None and (moved := core.peers.moved(request, now)) is not None:
             core.registrar.moved(*moved, now)
             transaction.respond(respond(request, 200, b"", core.tag()), now)
             return

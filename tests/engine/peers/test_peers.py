@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 
-from engine.boundary import Interface
 from engine.config import RegistrarConfig
-from engine.here import Here
 from engine.notes import ContactBound, ContactUnbound, PeerLost, PeerReturned, RequestHeld, RequestRefused
-from engine.notices import Notices
-from engine.registrar.tokens import Tokens
-from engine.sip.errors import SipError
 from tests.engine.harness import EDGE, Peer
 from tests.engine.peers.pair import SECRET, Pair, Wired, browser, registers
 from tests.engine.wire import Wire, message
@@ -264,19 +257,6 @@ def test_one_that_was_never_heard_is_believed_for_a_while_only(pair: Pair) -> No
     edge = pair.one.peer("203.0.113.66")
     edge.sends(old)
     assert edge.statuses() == [403]
-
-
-def test_no_more_is_remembered_of_notices_than_bindings_may_stand() -> None:
-    rng, tokens = random.Random(1), Tokens(b"known to both", 1)
-    here = Here((Interface(name="in", transport="tcp", host="10.0.0.2", port=5060),), ())
-    one, two = (Notices(f"edge{n}", frozenset({"edge1", "edge2"}), tokens, 0.0, 10, rng) for n in (1, 2))
-    notices = [two.write(b"%08d" % number, here, "in", here, "in", number / 1000) for number in range(1000)]
-    for notice in notices:
-        assert one.read(notice)
-    assert len(one) == 10
-    for notice in notices:
-        with pytest.raises(SipError, match="older than what it has said since"):
-            one.read(notice)
 
 
 def test_an_edge_that_drains_is_asked_all_the_same() -> None:
