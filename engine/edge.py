@@ -442,6 +442,10 @@ class Edge:
     def open_dialogs(self) -> int:
         return len(self._dialogs)
 
+    def open_calls(self) -> int:
+        """How many ``calls`` tells of."""
+        return snapshots.open_calls(self._dialogs, self._core.rescue)
+
     def open_connections(self) -> int:
         return len(self._streams)
 
@@ -466,11 +470,11 @@ class Edge:
 
     def calls(self, now: float) -> Iterator[CallSnapshot]:
         """The calls that stand."""
-        return snapshots.calls(self._dialogs, self.events, now)
+        return snapshots.calls(self._dialogs, self.events, self._core.rescue, now)
 
     def why_not_ended(self, call_id: str) -> str:
         """Why a call that stands could not be ended by order; "" where it could."""
-        return self._core.endings.obstacle(call_id, self.events)
+        return self._core.endings.obstacle(call_id, self._core.rescue, self.events)
 
     def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]:
         """The contacts of one user, or of all."""

@@ -12,13 +12,18 @@ from engine.nat import words
 from engine.nodes import NodeSnapshot
 from engine.registrar import Binding
 from engine.registrar.bindings import Bindings
+from engine.rescue import Rescue
+from engine.rescue.stand_in import StandIn
 
 
 @dataclass(frozen=True, slots=True)
 class CallSnapshot:
-    """A call that stands through a node. What the node's event socket tells is "" where there is none.
+    """A call that stands through a node, or has outlived it. What the node's event socket tells is "" where there
+    is none.
 
-    ``uuid`` is the node's name of it; ``partner`` the Call-ID of the leg that the node bridges it to.
+    ``uuid`` is the node's name of it; ``partner`` the Call-ID of the leg that the node bridges it to. ``rescue``
+    is what became of one whose node died: rescued (``partner`` is the other agent's leg), moved (that of the
+    edge's own call to ``node``), moving, or left with nobody; "" while its node lives.
     """
 
     call_id: str
@@ -28,6 +33,7 @@ class CallSnapshot:
     age_s: float
     uuid: str
     partner: str
+    rescue: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +49,18 @@ class RegistrationSnapshot:
     nat: tuple[str, ...]
 
 
-def calls(dialogs: DialogTable, events: NodeEvents, now: float) -> Iterator[CallSnapshot]:
-    """All calls, the oldest first."""
+def calls(dialogs: DialogTable, events: NodeEvents, rescue: Rescue | None, now: float) -> Iterator[CallSnapshot]:
+    """All calls, the oldest first; then those whose nodes have died."""
     for dialog in dialogs:
         yield _call(dialog, events, now)
+    if rescue is not None:
+        for stand_in in rescue.standing():
+            yield _outliving(stand_in, now)
+
+
+def open_calls(dialogs: DialogTable, rescue: Rescue | None) -> int:
+    """How many these are."""
+    return len(dialogs) + (0 if rescue is None else sum(1 for _ in rescue.standing()))
 
 
 def _call(dialog: Dialog, events: NodeEvents, now: float) -> CallSnapshot:
@@ -62,6 +76,21 @@ def _call(dialog: Dialog, events: NodeEvents, now: float) -> CallSnapshot:
         age_s=now - dialog.began_at,
         uuid=leg.uuid if leg is not None else "",
         partner=other.call_id if other is not None else "",
+    )
+
+
+def _outliving(stand_in: StandIn, now: float) -> CallSnapshot:
+    side, standing = stand_in.side, stand_in.conversation.standing(stand_in)
+    call_id, tag = side.key
+    return CallSnapshot(
+        call_id=call_id.decode("utf-8", "replace"),
+        callee_tag=tag.decode("utf-8", "replace"),
+        node=standing.node,
+        resource="",
+        age_s=now - side.began_at,
+        uuid="",
+        partner=standing.partner.decode("utf-8", "replace"),
+        rescue=standing.rescue,
     )
 
 

@@ -144,9 +144,11 @@ class Endings(Timed):
             else:
                 self._end(dialog, ends, now)
 
-    def obstacle(self, call_id: str, nodes: Nodes) -> str:
+    def obstacle(self, call_id: str, rescue: Rescue | None, nodes: Nodes) -> str:
         """Why an order would end no dialog of a call; "" where it would."""
         why = ""
+        if rescue is not None and rescue.named(call_id):
+            return why
         for dialog in self._dialogs.of_call(call_id):
             node = dialog.node.name
             untold = nodes.why_untold(node, call_id)

@@ -9,7 +9,7 @@ from engine.boundary import Effect
 from engine.media.offer_answer import Side
 from engine.media.relay import Answered, JoinedMedia
 from engine.notes import RescuedCallEnded
-from engine.rescue.stand_in import StandIn
+from engine.rescue.stand_in import StandIn, Standing
 from engine.sip.errors import SipError
 
 NODE_LOST: Final = (b'Reason: Q.850;cause=27;text="DESTINATION_OUT_OF_ORDER"',)
@@ -18,21 +18,24 @@ NODE_LOST: Final = (b'Reason: Q.850;cause=27;text="DESTINATION_OUT_OF_ORDER"',)
 class RescuedConversation:
     """The stand-ins of both dialogs over their joined media.
 
-    ``over`` is told of the end, ``forget`` of each stand-in that is of no use any more.
+    ``keep`` is told of both, and when they began, when a next life must know something else of them; ``over`` of
+    the end, ``forget`` of each stand-in that is of no use any more.
     """
 
-    __slots__ = ("_began_at", "_forget", "_media", "_out", "_over", "_stand_ins", "_told_over")
+    __slots__ = ("_began_at", "_forget", "_keep", "_media", "_out", "_over", "_stand_ins", "_told_over")
 
     def __init__(
         self,
         out: list[Effect],
         media: JoinedMedia,
+        keep: Callable[[StandIn, StandIn, float], None],
         over: Callable[[RescuedConversation, str, float], None],
         forget: Callable[[StandIn], None],
         now: float,
     ) -> None:
         self._out = out
         self._media = media
+        self._keep = keep
         self._told_over = over
         self._forget = forget
         self._began_at = now
@@ -73,6 +76,16 @@ class RescuedConversation:
         if not other.side.faces_node:
             return None
         return other if stand_in is one else one
+
+    def changed(self, stand_in: StandIn, now: float) -> None:
+        one, other = self._stand_ins
+        self._keep(one, other, self._began_at)
+
+    def standing(self, stand_in: StandIn) -> Standing:
+        one, other = self._stand_ins
+        beyond = other if stand_in is one else one
+        moved = beyond.side.faces_node
+        return Standing("moved" if moved else "rescued", beyond.side.node, beyond.side.key[0])
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         if self._over:
@@ -118,6 +131,12 @@ class LostCall:
 
     def passes_on(self, stand_in: StandIn) -> StandIn | None:
         return None
+
+    def changed(self, stand_in: StandIn, now: float) -> None:
+        pass
+
+    def standing(self, stand_in: StandIn) -> Standing:
+        return Standing("left", stand_in.side.node)
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         pass

@@ -48,23 +48,25 @@ class Keeping:
     def __init__(self, records: Records) -> None:
         self._records = records
 
-    def keep(self, one: StandIn, other: StandIn, now: float) -> None:
-        """A conversation goes on without its node."""
+    def keep(self, one: StandIn, other: StandIn, began_at: float) -> None:
+        """A conversation goes on without its node since that time, or on other terms than were written then.
+
+        Agents may change them at any rate; of what comes quickly the queue before the store writes the newest.
+        """
         records = self._records
         if not records.kept:
             return
-        began_at = now + records.wall_offset_s
-        pair = b"\0".join(one.side.key)
+        pair, wall_began_at = b"\0".join(one.side.key), began_at + records.wall_offset_s
         for side in (one.side, other.side):
             half = write_half(side, records.wall_offset_s)
-            records.save(RescueRecord(records.edge, *side.key, pair, half, began_at), "rescues")
+            records.save(RescueRecord(records.edge, *side.key, pair, half, wall_began_at), "rescues")
 
     def drop(self, one: StandIn, other: StandIn) -> None:
         """It is over."""
         for stand_in in (one, other):
             self._records.drop("rescues", b"\0".join(stand_in.side.key))
 
-    def read(self, records: Iterable[RescueRecord]) -> list[tuple[NodeSide, NodeSide]]:
+    def read(self, records: Iterable[RescueRecord], now: float) -> list[tuple[NodeSide, NodeSide]]:
         """The conversations of an earlier life, who is "caller" in each first; what is not whole is forgotten."""
         halves: dict[bytes, list[NodeSide]] = {}
         for record in records:
@@ -73,6 +75,8 @@ class Keeping:
             except ValueError:
                 self._records.drop("rescues", record.at.name)
                 continue
+            if side.interval is not None:
+                side.interval = side.interval.known_at(now)
             halves.setdefault(record.pair, []).append(side)
         found: list[tuple[NodeSide, NodeSide]] = []
         for pair, sides in halves.items():

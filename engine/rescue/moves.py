@@ -170,7 +170,9 @@ class Moves:
             return
         move.stop((), now)
         self._media.keep(key, media)
-        conversation = RescuedConversation(self._ground.out, media, self.over, self._stand_ins.forget, now)
+        conversation = RescuedConversation(
+            self._ground.out, media, self._keeping.keep, self.over, self._stand_ins.forget, now
+        )
         conversation.between(move.stand_in, other)
         self._moved[key] = (conversation, origin)
         self._keeping.keep(move.stand_in, other, now)

@@ -18,7 +18,7 @@ from engine.media.relay import Answered
 from engine.notes import CallMoving
 from engine.rescue.ground import Ground
 from engine.rescue.node_side import DialogKey, NodeSide
-from engine.rescue.stand_in import StandIn
+from engine.rescue.stand_in import StandIn, Standing
 from engine.sip.errors import SipError
 from engine.sip.headers import MAGIC_COOKIE
 from engine.sip.message import Request, Response
@@ -175,6 +175,12 @@ class Move(Timed):
 
     def passes_on(self, stand_in: StandIn) -> StandIn | None:
         return None
+
+    def changed(self, stand_in: StandIn, now: float) -> None:
+        """It is not kept before it has arrived."""
+
+    def standing(self, stand_in: StandIn) -> Standing:
+        return Standing("moving", self.origin.node)
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
         """The agent has not waited for it."""

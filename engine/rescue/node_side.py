@@ -32,6 +32,12 @@ class SessionInterval(NamedTuple):
     by_node: bool
     agreed_at: float
 
+    def known_at(self, now: float) -> SessionInterval:
+        """As it is taken up again after a while in which it may have been refreshed: the agent has all its time,
+        and we refresh at once if it is late."""
+        since = max(self.agreed_at, now - self.interval_s / 2) if self.by_node else now
+        return self._replace(agreed_at=since)
+
     @property
     def refresh_at(self) -> float:
         """When to refresh the session, if it is not for the agent to do (§10)."""
@@ -164,6 +170,13 @@ class NodeSide:
             return
         by_asker = (match[2] or b"uac").lower() == b"uac"
         self.interval = SessionInterval(int(match[1]), by_asker == node_asked, now)
+
+    @property
+    def terms(self) -> tuple[bytes, int, bool]:
+        """Where the agent is reached in this dialog, and what was agreed of its session (0: nothing)."""
+        interval = self.interval
+        target = self.dialog.remote_target
+        return (target, 0, False) if interval is None else (target, interval.interval_s, interval.by_node)
 
     @property
     def agent(self) -> Side:

@@ -16,7 +16,7 @@ _REFER = re.compile(rb"([^:]*:[ \t]*refer[ \t]*;(?:.*;)?[ \t]*id[ \t]*=[ \t]*)([
 PASSED: Final = frozenset((b"INFO", b"MESSAGE", b"NOTIFY", b"REFER"))
 _MOST_REFERRED: Final = 16  # transfers of one call that are reported on
 
-# What belongs to the dialog, to the hop, or to whom the message was for.
+# What belongs to the dialog, or to the hop. A node's challenge is for the agent behind us, and so are credentials.
 _LEFT: Final = frozenset(
     (
         "via",
@@ -29,10 +29,6 @@ _LEFT: Final = frozenset(
         "contact",
         "max-forwards",
         "content-length",
-        "authorization",
-        "proxy-authorization",
-        "www-authenticate",
-        "proxy-authenticate",
         "server",
         "user-agent",
     )
@@ -67,15 +63,24 @@ class PassedOn:
         self._transaction = transaction
         self._referred = referred
 
+    def went(self, errand: Errand) -> None:
+        """It was sent: a NOTIFY may come before the answer (RFC 3515 §2.4.4)."""
+        request = self._transaction.request
+        if request.method == b"REFER" and errand.number not in self._referred:
+            if len(self._referred) >= _MOST_REFERRED:
+                del self._referred[next(iter(self._referred))]
+            self._referred[errand.number] = request.cseq.number
+
     def on_answer(self, errand: Errand, response: Response, now: float) -> None:
         request = self._transaction.request
         answer = reply(request, response.status, b"", carried(response), response.body, response.reason)
         self._transaction.respond(answer, now)
         if request.method == b"REFER" and response.status < 300:
             errand.side.transferred = True
-            if len(self._referred) >= _MOST_REFERRED:
-                del self._referred[next(iter(self._referred))]
-            self._referred[errand.number] = request.cseq.number
+            self.went(errand)  # perhaps again, with another number
+        else:
+            self._referred.pop(errand.number, None)
 
     def on_failure(self, errand: Errand, why: str, now: float) -> None:
+        self._referred.pop(errand.number, None)
         self._transaction.respond(reply(self._transaction.request, 504), now)  # RFC 4320 §4.2: never 408

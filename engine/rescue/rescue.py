@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from engine.boundary import Flow, RescueRecord
 from engine.config import RescueConfig
@@ -18,12 +18,14 @@ from engine.rescue.keeping import Keeping, LostMedia
 from engine.rescue.moves import Moves
 from engine.rescue.moving import RESCUED_HEADER, Origin, Place
 from engine.rescue.node_side import MARK_HEADER, DialogKey, NodeSide
+from engine.rescue.replaces import rename
 from engine.rescue.sides import Alone, Sides
 from engine.rescue.stand_in import Conversation, StandIn
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request, Response
 from engine.sip.transactions import ServerTransaction
+from engine.ua.parts import reply
 
 
 class Rescue:
@@ -171,7 +173,7 @@ class Rescue:
                 self._alone(each, Alone(error.why), now)
             return
         ground = self._ground
-        conversation = RescuedConversation(ground.out, media, self._over, self.forget, now)
+        conversation = RescuedConversation(ground.out, media, self._keeping.keep, self._over, self.forget, now)
         ends = (self._taken_over(one, conversation, now), self._taken_over(other, conversation, now))
         conversation.between(*ends)
         self._keeping.keep(*ends, now)
@@ -259,12 +261,12 @@ class Rescue:
     def restore(self, records: Iterable[RescueRecord], now: float) -> None:
         """Take over the conversations of an earlier life."""
         ground = self._ground
-        for sides in self._keeping.read(records):
+        for sides in self._keeping.read(records, now):
             if any(side.key in self._stand_ins for side in sides):
                 continue
             moved = sides[1].faces_node
             over = self._moves.over if moved else self._over
-            conversation = RescuedConversation(ground.out, LostMedia(), over, self.forget, now)
+            conversation = RescuedConversation(ground.out, LostMedia(), self._keeping.keep, over, self.forget, now)
             one, other = (StandIn(ground, side, conversation, now) for side in sides)
             conversation.between(one, other)
             for stand_in in (one, other):
@@ -275,14 +277,22 @@ class Rescue:
                 ground.out.append(CallMoving(_text(one.side), _text(other.side), one.side.node))
                 self._moves.restore(conversation, Origin(one.side, other.side.node, one.side.key))
 
-    # --- orders
+    # --- operators
+
+    def standing(self) -> Iterator[StandIn]:
+        """The stand-ins towards agents whose calls stand; of nodes the dialogs know."""
+        return (each for each in self._stand_ins.values() if not (each.over or each.side.faces_node))
 
     def end(self, call_id: str, now: float) -> bool:
         """An operator ends a call; False where nobody stands in for its node, nor has it been moved."""
-        found = [each for each in self._stand_ins.values() if _text(each.side) == call_id]
+        found = self.named(call_id)
         for stand_in in found:
             stand_in.dismiss(now)
         return bool(found)
+
+    def named(self, call_id: str) -> list[StandIn]:
+        """Who stands in for a node in dialogs of this Call-ID, or speaks to one in a call of our own."""
+        return [each for each in self._stand_ins.values() if _text(each.side) == call_id]
 
     # --- requests
 
@@ -292,6 +302,12 @@ class Rescue:
         A ``late`` one was on its way to the node, so that its number has been counted.
         """
         request = transaction.request
+        if request.method == b"REFER" and self._stand_ins:
+            try:
+                rename(request, self._stand_in_between)
+            except SipError as error:
+                transaction.respond(reply(request, error.status), now)
+                return True
         stand_in = self._stand_in_of(request)
         if stand_in is None:
             return False
@@ -316,10 +332,12 @@ class Rescue:
     def _stand_in_of(self, request: Request) -> StandIn | None:
         if not self._stand_ins:
             return None
-        call_id, ours, theirs = request.call_id, request.from_.tag, request.to.tag
-        for key in ((call_id, theirs), (call_id, ours)):
+        return self._stand_in_between(request.call_id, request.to.tag, request.from_.tag)
+
+    def _stand_in_between(self, call_id: bytes, to_tag: bytes, from_tag: bytes) -> StandIn | None:
+        for key in ((call_id, to_tag), (call_id, from_tag)):
             found = self._stand_ins.get(key)
-            if found is not None and found.side.is_of(ours, theirs):
+            if found is not None and found.side.is_of(from_tag, to_tag):
                 return found
         return None
 

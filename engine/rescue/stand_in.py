@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from engine.boundary import NEVER, Send
 from engine.media.relay import Answered
@@ -21,11 +21,23 @@ from engine.ua.answer import UnconfirmedAnswer
 from engine.ua.parts import EMPTY, Block, block, reply
 
 _ALLOW: Final = block(b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE", b"Supported: timer")
+_ALLOW_PASSED: Final = block(
+    b"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, NOTIFY, UPDATE, REFER, MESSAGE", b"Supported: timer"
+)
 _SDP: Final = block(b"Content-Type: application/sdp")
 _BY_ORDER: Final = (b'Reason: Q.850;cause=16;text="NORMAL_CLEARING"',)
 _LEAST_INTERVAL_S: Final = 90  # RFC 4028 §5
 _LINGERS_S: Final = 32.0  # 64*T1: an agent's BYE may cross ours
 _AGAIN_S: Final = 3.0  # §14.1 of RFC 3261 after 491: 2.1 to 4 s
+
+
+class Standing(NamedTuple):
+    """What became of a call whose node is gone: rescued, moved, moving, or left with nobody. ``partner`` is the
+    Call-ID of the other dialog."""
+
+    rescue: str
+    node: str
+    partner: bytes = b""
 
 
 class Conversation(Protocol):
@@ -45,6 +57,14 @@ class Conversation(Protocol):
 
     def passes_on(self, stand_in: StandIn) -> StandIn | None:
         """Who takes what an agent asks and is not ours to answer; None where nobody does."""
+        ...
+
+    def changed(self, stand_in: StandIn, now: float) -> None:
+        """The agent is reached elsewhere in this dialog, or other terms of its session were agreed."""
+        ...
+
+    def standing(self, stand_in: StandIn) -> Standing:
+        """What an operator sees of it."""
         ...
 
     def ended(self, stand_in: StandIn, reasons: tuple[bytes, ...], why: str, now: float) -> None:
@@ -149,7 +169,7 @@ class StandIn(Timed):
 
     def _agree(self, transaction: ServerTransaction, now: float) -> None:
         """Nothing to do but to say yes."""
-        transaction.respond(reply(transaction.request, 200, headers=_ALLOW), now)
+        transaction.respond(reply(transaction.request, 200, headers=self._allow), now)
 
     def _renew(self, transaction: ServerTransaction, now: float) -> None:
         """A re-INVITE or UPDATE: other media, or a refresh of the session, or both."""
@@ -194,14 +214,17 @@ class StandIn(Timed):
     ) -> None:
         """Say yes to a re-INVITE or UPDATE; ``offers``: the body is an offer of ours."""
         request, side = transaction.request, self.side
+        before = side.terms
         side.dialog.refresh_target(request)
         side.interval = interval  # none asked for: none from now on (RFC 4028 §9)
+        if side.terms != before:
+            self.conversation.changed(self, now)
         timer = EMPTY
         if interval is not None:
             who = b"uas" if interval.by_node else b"uac"
             expires = b"Session-Expires: %d;refresher=%b" % (interval.interval_s, who)
             timer = block(expires, b"Require: timer")
-        headers = self._contact + _ALLOW + timer + (_SDP if body else EMPTY)
+        headers = self._contact + self._allow + timer + (_SDP if body else EMPTY)
         response = reply(request, 200, headers=headers, body=body)
         if request.method == b"INVITE":
             self._answered, self._offers = request.cseq.number, offers
@@ -233,7 +256,7 @@ class StandIn(Timed):
         transaction.respond(reply(transaction.request, 603), now)  # there is no node to carry it out
 
     def _refuse_method(self, transaction: ServerTransaction, now: float) -> None:
-        transaction.respond(reply(transaction.request, 405, headers=_ALLOW), now)
+        transaction.respond(reply(transaction.request, 405, headers=self._allow), now)
 
     def pass_on(self, transaction: ServerTransaction, referred: Mapping[int, int], now: float) -> None:
         """Ask our agent what the other one asks; ``referred`` are the numbers of what that one was asked."""
@@ -242,7 +265,19 @@ class StandIn(Timed):
         if request.method == b"NOTIFY" and referred:
             headers = told_of(headers, referred)
         user = PassedOn(transaction, self.referred)
-        Errand(self._ground, self.side, request.method, headers, request.body, user).begin(now)
+        errand = Errand(self._ground, self.side, request.method, headers, request.body, user)
+        errand.begin(now)
+        if errand.sent:
+            user.went(errand)
+
+    @property
+    def _allow(self) -> Block:
+        return _ALLOW if self.conversation.passes_on(self) is None else _ALLOW_PASSED
+
+    @property
+    def over(self) -> bool:
+        """Whether the dialog has ended, so that only what is late is still answered."""
+        return self._over
 
     @property
     def _contact(self) -> Block:
@@ -334,7 +369,7 @@ class StandIn(Timed):
                 self._lost(error.why, now)  # there is nothing to offer
             return
         self._stale = False
-        self._ask(b"INVITE", headers + _ALLOW + _SDP, body, refreshes, now)
+        self._ask(b"INVITE", headers + self._allow + _SDP, body, refreshes, now)
 
     def _ask(self, method: bytes, headers: Block, body: bytes, refreshes: bool, now: float) -> None:
         self._refreshes = refreshes
@@ -358,10 +393,13 @@ class StandIn(Timed):
             if invites:
                 self.acknowledge(response.cseq.number)
             if pending and not self._over:
+                before = self.side.terms
                 self.side.dialog.refresh_target(response)
                 if invites:
                     self._take_answer(response, now)
                 self.side.agree_interval(response, True, now)
+                if self.side.terms != before:
+                    self.conversation.changed(self, now)
                 self._catch_up(now)
         elif self._over:
             return

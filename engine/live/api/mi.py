@@ -187,9 +187,10 @@ async def _dlg_list(service: Service, given: Parameters) -> Any:
                 "to_uri": entry.callee if entry else "",
                 "to_tag": call.callee_tag,
                 "destination": call.node,
+                "rescue": call.rescue,
             }
         )
-    return {"count": service.edge.open_dialogs(), "Dialogs": found}
+    return {"count": service.edge.open_calls(), "Dialogs": found}
 
 
 async def _dlg_end(service: Service, given: Parameters) -> Any:

@@ -82,7 +82,7 @@ class NewNode(Given):
 
 
 class Call(Model):
-    """A call that stands through a node. What nobody has told is null."""
+    """A call that stands through a node, or has outlived it. What nobody has told is null."""
 
     call_id: str
     node: str
@@ -91,7 +91,10 @@ class Call(Model):
     caller: str | None
     callee: str | None
     uuid: str | None = Field(description="The node's own name of it, by its event socket.")
-    partner: str | None = Field(description="Call-ID of the leg that the node bridges it to.")
+    partner: str | None = Field(description="Call-ID of the leg that the node bridges it to, or the edge does.")
+    rescue: str | None = Field(
+        description="Of a call whose node died: rescued, moved (to node), moving, or left with nobody."
+    )
 
 
 class Registration(Model):

@@ -48,6 +48,8 @@ class Operated(Protocol):
 
     def registrations(self, now: float, aor: str = "") -> Iterator[RegistrationSnapshot]: ...
 
+    def open_calls(self) -> int: ...
+
     def open_dialogs(self) -> int: ...
 
     def open_bindings(self) -> int: ...
@@ -163,7 +165,7 @@ class Service:
         if page.node:
             found = (call for call in found if call.node == page.node)
         shown = [self._call(call) for call in islice(found, page.offset, page.offset + page.limit)]
-        return models.Calls(total=self.edge.open_dialogs(), calls=shown)
+        return models.Calls(total=self.edge.open_calls(), calls=shown)
 
     def call(self, call_id: str) -> models.Call:
         """One call.
@@ -206,6 +208,7 @@ class Service:
             callee=entry.callee if entry else None,
             uuid=call.uuid or None,
             partner=call.partner or None,
+            rescue=call.rescue or None,
         )
 
     # --- registrations

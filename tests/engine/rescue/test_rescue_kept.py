@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from engine.boundary import Drop, RescueRecord
+from engine.boundary import Drop, RescueRecord, Save
 from engine.config import RegistrarConfig, RescueConfig
 from engine.notes import CallMoving, CallRestored, RescuedCallEnded
 from engine.rescue.halves import read_half, write_half
@@ -105,6 +105,46 @@ def test_a_session_goes_on_to_be_refreshed() -> None:
     assert in_dialog(a, "UPDATE")
 
 
+def test_a_session_that_its_agent_refreshes_is_given_a_whole_interval_in_the_next_life() -> None:
+    """When the agent has refreshed it last is not written, for that changes with each refresh."""
+    conversation = rescued(agreed="Session-Expires: 1800;refresher=uac")
+    for number in (2, 3):
+        conversation.world.advance(900.0)
+        lines = ("Session-Expires: 1800;refresher=uac", "Supported: timer")
+        conversation.a.within("UPDATE", conversation.call.final, *lines, cseq=number)
+    world = restarted(conversation.world)
+    world.advance(1_767.0)
+    assert not world.told(RescuedCallEnded)
+    world.advance(2.0)
+    assert [note.why for note in world.told(RescuedCallEnded)] == ["session expired"]
+
+
+def test_a_session_that_is_late_to_be_refreshed_is_refreshed_at_once() -> None:
+    conversation = rescued(agreed="Session-Expires: 1800;refresher=uas")
+    conversation.world.advance(899.0)
+    conversation.world.now += 1_000.0  # the edge is away
+    world = restarted(conversation.world)
+    world.advance(0.1)
+    (update,) = in_dialog(world.peer(*ONE), "UPDATE")
+    world.peer(*ONE).replies(update, 200, "Session-Expires: 1800;refresher=uac")
+    world.advance(800.0)
+    assert not world.told(RescuedCallEnded)
+
+
+def test_where_an_agent_is_reached_and_what_was_agreed_with_it_is_written_anew() -> None:
+    conversation = rescued()
+    written = len([order for order in conversation.world.orders if isinstance(order, Save)])
+    lines = ("Contact: <sip:moved@198.51.100.7:5060>", "Session-Expires: 600;refresher=uac")
+    for number in (2, 3):  # the second changes nothing
+        conversation.a.within("UPDATE", conversation.call.final, *lines, cseq=number)
+    orders = [order for order in conversation.world.orders if isinstance(order, Save)]
+    assert len(orders) == written + 2
+    world = restarted(conversation.world)
+    world.peer(*OTHER).bye(conversation.invited)
+    (bye,) = in_dialog(world.peer(*ONE), "BYE")
+    assert bye.uri == "sip:moved@198.51.100.7:5060"
+
+
 def test_a_call_that_was_moved_ends_at_its_node_as_well() -> None:
     application, there, invite = moved(store=KEPT)
     world = restarted(application.world)
@@ -131,7 +171,7 @@ def test_what_cannot_be_read_is_forgotten(half: bytes) -> None:
         read_half((b"a", b"b"), half, 0.0)
     rescue = conversation.world.edge._core.rescue
     assert rescue is not None
-    assert rescue._keeping.read(records) == []
+    assert rescue._keeping.read(records, 0.0) == []
 
 
 def test_a_half_is_read_as_it_was_written() -> None:

@@ -6,7 +6,7 @@ import re
 from html import unescape
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -21,7 +21,7 @@ from tests.engine.media.test_media_edge import NODE, RELAY
 from tests.engine.media.written import BARESIP, BROWSER
 from tests.engine.registrar.registering import WEB, registers, stored
 from tests.engine.rescue.conversations import MARK, ONE, in_dialog
-from tests.engine.wire import Wire
+from tests.engine.wire import Wire, param
 
 APPLICATION = Bridge(False)
 RESCUED = "x-siptwin-rescued"
@@ -237,6 +237,66 @@ def test_a_transfer_is_the_nodes_business_and_its_outcome_told_by_the_agents_own
     application.dies(there)  # who is on the line now is not known
     assert len(application.world.told(CallMoving)) == 1
     assert in_dialog(application.a, "BYE")
+
+
+def test_an_agent_that_was_moved_is_told_that_it_may_transfer() -> None:
+    application, _, _ = moved()
+    application.a.within("INVITE", application.call.final, cseq=2, body=BARESIP)
+    answer = [w for w in application.a.inbox if w["cseq"] == "2 INVITE" and w.status == 200][-1]
+    assert {"REFER", "MESSAGE"} <= set(answer["allow"].split(", "))
+
+
+def test_a_report_on_a_transfer_that_overtakes_its_202_bears_the_agents_number() -> None:
+    application, there, invite = moved()
+    application.a.within("REFER", application.call.final, "Refer-To: <sip:1001@192.0.2.1>", cseq=4)
+    (asked,) = in_dialog(there, "REFER")
+    event = f"Event: refer;id={asked['cseq'].split()[0]}"
+    there.within("NOTIFY", invite, event, "Subscription-State: active", cseq=9)
+    assert in_dialog(application.a, "NOTIFY")[0]["event"] == "refer;id=4"
+
+
+def test_a_challenge_of_the_node_reaches_the_agent_and_its_credentials_the_node() -> None:
+    application, there, _ = moved()
+    application.a.within("REFER", application.call.final, "Refer-To: <sip:1001@192.0.2.1>", cseq=4)
+    challenge = 'Digest realm="x", nonce="y"'
+    there.replies(in_dialog(there, "REFER")[0], 407, f"Proxy-Authenticate: {challenge}")
+    (answer,) = [w for w in application.a.inbox if w["cseq"] == "4 REFER"]
+    assert (answer.status, answer["proxy-authenticate"]) == (407, challenge)
+    lines = ("Refer-To: <sip:1001@192.0.2.1>", 'Proxy-Authorization: Digest username="1000"')
+    application.a.within("REFER", application.call.final, *lines, cseq=5)
+    assert in_dialog(there, "REFER")[-1]["proxy-authorization"] == 'Digest username="1000"'
+
+
+@pytest.mark.parametrize("early", ["", ";early-only"])
+def test_an_attended_transfer_names_the_other_call_as_its_new_node_knows_it(early: str) -> None:
+    application = Application()
+    world, a = application.world, application.a
+    second = a.invite("sip:9665@192.0.2.1", "Allow: INVITE, ACK, BYE, UPDATE", body=BARESIP)
+    at = world.called()
+    at.answer(200, body=NODE)
+    second.ack()
+    for node in dict.fromkeys((application.node, at)):
+        application.dies(node)
+    (there,) = [node for node in world.nodes if node.alive]
+    invites = {wire["call-id"]: wire for wire in there.got("INVITE") if RESCUED in wire}
+    for invite in invites.values():
+        there.replies(invite, 200, tag=there.tag_for(invite), body=NODE)
+    named = {note.call_id: invites[note.other_call_id] for note in world.told(CallMoved)}
+    own = named[second.call_id]
+    tags = param(second.final["to"], "tag"), param(second.final["from"], "tag")
+    replaces = quote(f"{second.call_id};to-tag={tags[0]};from-tag={tags[1]}{early}", safe="")
+    a.within("REFER", application.call.final, f"Refer-To: <sip:9665@192.0.2.1?Replaces={replaces}&X=1>", cseq=4)
+    (refer,) = in_dialog(there, "REFER")
+    ours = param(own["from"], "tag")
+    expected = quote(f"{own['call-id']};to-tag={there.tag_for(own)};from-tag={ours}{early}", safe="")
+    assert refer["refer-to"] == f"<sip:9665@192.0.2.1?Replaces={expected}&X=1>"
+    other = quote(f"unknown;to-tag={tags[0]};from-tag={tags[1]}", safe="")
+    a.within("REFER", application.call.final, f"Refer-To: <sip:1@192.0.2.1?Replaces={other}>", cseq=5)
+    assert in_dialog(there, "REFER")[-1]["refer-to"] == f"<sip:1@192.0.2.1?Replaces={other}>"
+    there.alive = False
+    there.unreachable()  # both are on their way again, and no node knows them
+    a.within("REFER", application.call.final, f"Refer-To: <sip:1@192.0.2.1?Replaces={replaces}>", cseq=6)
+    assert [w.status for w in a.inbox if w["cseq"] == "6 REFER"] == [603]
 
 
 def test_a_hold_is_answered_here_and_a_re_invite_of_the_node_too() -> None:
