@@ -11,7 +11,7 @@ from lab.findings.certificates import certificates
 from lab.findings.finding import Finding
 from lab.findings.media import ephemeral, ports, silence
 from lab.findings.middleboxes import middleboxes
-from lab.findings.nodes import attempt_timeout_s, detection, detection_s, nodes, waits
+from lab.findings.nodes import attempt_timeout_s, detection, detection_s, moves, nodes, waits
 from lab.findings.operation import operation
 from lab.findings.paths import paths
 from lab.findings.registrations import registrations
@@ -41,6 +41,7 @@ def find(topology: Topology, policies: Mapping[str, Policy]) -> list[Finding]:
             *ephemeral(config),
             *certificates(config, datetime.now(UTC)),
             *operation(config),
+            *moves(config),
         ]
     for name, scenario in topology.scenarios.items():
         found += capacity(topology, name, scenario, policies)

@@ -94,3 +94,20 @@ def detection(config: EdgeConfig, policy: Policy) -> Iterator[Finding]:
     if not policy.honours_health:
         what = "the policy sends calls to nodes that are known to be down"
         yield Finding("risk", config.name, what, "use least_loaded, unless that is what you want to see")
+
+
+def moves(config: EdgeConfig) -> Iterator[Finding]:
+    """Can all calls to applications of a node that dies be moved in time?"""
+    rescue = config.rescue
+    if not rescue.enabled or rescue.others != "move":
+        return
+    most = int(rescue.moves_per_s * rescue.move_within_s)
+    above = {node.name: sum(node.resources.values()) for node in config.nodes}
+    name = max(above, key=lambda name: above[name], default="")
+    if name and above[name] > most:
+        fate = "end" if rescue.otherwise == "end" else "are left in silence"
+        what = (
+            f"at most {most:,} calls to applications are moved when a node dies (moves_per_s x move_within_s), "
+            f"and {name} takes up to {above[name]:,}: the others {fate}"
+        )
+        yield Finding("risk", config.name, what, "raise either in rescue:, as far as the other nodes can follow")

@@ -195,3 +195,25 @@ def test_media_ports_that_the_kernel_gives_to_others_are_a_risk_unless_they_are_
         findings = list(media.ephemeral(config))
         assert len(findings) == found
         assert all("32768-33999" in finding.what and "ip_local_reserved" in finding.remedy for finding in findings)
+
+
+class TestTheCallsOfANodeThatDies:
+    TEXT = """
+edges: {edge1: {interfaces: {agents: {host: 127.0.0.1}}, relay: builtin, rescue: %s}}
+nodes: {FS1: {host: 127.0.1.1, resources: pstn=2000}, FS2: {host: 127.0.1.2, resources: pstn=500}}
+"""
+
+    def said(self, rescue: str) -> list[str]:
+        return [each.what for each in findings(self.TEXT % rescue) if "are moved" in each.what]
+
+    def test_more_than_can_be_moved_in_time(self) -> None:
+        (what,) = self.said("{others: move}")
+        assert "at most 1,200 calls" in what
+        assert "FS1 takes up to 2,000: the others end" in what
+        (what,) = self.said("{others: move, move_within_s: 80, otherwise: hold}")
+        assert "at most 1,600 calls" in what
+        assert "left in silence" in what
+
+    @pytest.mark.parametrize("rescue", ["{}", "{others: move, moves_per_s: 40}", "{enabled: false, others: move}"])
+    def test_nothing_is_said_where_none_are_moved_or_all_can_be(self, rescue: str) -> None:
+        assert self.said(rescue) == []
