@@ -31,7 +31,7 @@ from engine.timers import Timed
 _RECORDED: Final = frozenset((b"INVITE", b"SUBSCRIBE", b"REFER", b"NOTIFY"))  # methods that may begin a dialog
 # What makes a dialog: a fork's 2xx may make another one after the first.
 _DIALOG: Final = frozenset(("from", "to", "call-id", "cseq", "contact", "record-route", "allow"))
-_NONE: Final = frozenset[str]()
+_NONE: Final[frozenset[str]] = frozenset()
 _ALONG_THE_ROUTE: Final = Attempt((), "", timeout_s=None, ring_s=None, leave_when_down=True)
 # What a policy may ask for on behalf of one call; no call is helped by more, and a loop would never end by itself.
 _MOST_STEPS: Final = 1000
