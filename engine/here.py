@@ -65,6 +65,15 @@ class Here:
             found = next(iter(self.interfaces.values()))
         return found
 
+    def asked_at(self, uri: SipUri, interface: str) -> bool:
+        """Whether a URI that came in by this interface means it, whatever transport the URI says, or doesn't.
+
+        Who asks an address over TCP whether it lives (balancers, sipsak) often writes the address alone.
+        """
+        here = self.interfaces[interface]
+        address = (uri.host_text, uri.port or DEFAULT_PORTS[here.transport])
+        return address in ((here.host.lower(), here.port), (here.public_host.lower(), here.public_port))
+
     def beyond(self, routes: list[bytes], before: int = 0) -> list[bytes]:
         """What of a route set lies behind us; ``before`` of its routes lie between us and who it belongs to."""
         index = before
@@ -93,7 +102,7 @@ class Here:
     def uri(self, interface: str, user: bytes = b"") -> bytes:
         """The URI of this interface, as peers are told it."""
         at = user + b"@" if user else b""
-        return b"sip:" + at + self._addresses[interface] + _IN_URI[self.interfaces[interface].transport]
+        return uri_at(at + self._addresses[interface], self.interfaces[interface].transport)
 
     def record_route(
         self,
@@ -149,6 +158,11 @@ class Here:
         if interface is None:
             raise ValueError(f"no interface {name or 'of transport ' + transport!r}")
         return interface
+
+
+def uri_at(place: bytes, transport: str) -> bytes:
+    """The URI that means ``place``, a host and port perhaps with a user part before them, over a transport."""
+    return b"sip:" + place + _IN_URI[transport]
 
 
 def transport_of(uri: SipUri) -> str:

@@ -48,6 +48,7 @@ class Peers:
         self._here = here
         self._most = config.limits.bindings
         self._where: dict[bytes, str] = {}  # agents that others said they reach, by the key of their binding
+        self._lost: set[str] = set()  # of whom it was told that they are down
         self._tokens = tokens
         self._layer = layer
         self._out = out
@@ -57,9 +58,9 @@ class Peers:
         self._notices = Notices(config.name, names, tokens, wall_offset_s, self._most, rng)
         untold: list[Effect] = []  # a pool speaks of nodes
 
-        def changed(node: Node, _now: float) -> None:
+        def changed(node: Node, now: float) -> None:
             untold.clear()
-            self._changed(node)
+            self._changed(node, now)
 
         nodes = [_node(peer) for peer in config.peers]
         flows = [
@@ -73,14 +74,25 @@ class Peers:
     def start(self, now: float) -> None:
         for node in self._pool:
             self._prober.watch(node, self._here.interfaces[node.flow.interface], now)
+            self._prober.soon(node, now)  # they are few, and agents come at once
 
     # --- who lives
 
-    def _changed(self, node: Node) -> None:
+    def _changed(self, node: Node, now: float) -> None:
         if node.state == state.DOWN:
+            self._lost.add(node.name)
             self._out.append(PeerLost(node.name))
-        elif node.state == state.ACTIVE:
+        elif node.state in (state.SUSPECT, state.RETURNING):
+            self._prober.soon(node, now)
+        elif node.name in self._lost:
+            self._lost.remove(node.name)
             self._out.append(PeerReturned(node.name))
+
+    def heard(self, flow: Flow, now: float) -> None:
+        """Somebody asked from here whether we live: an edge that seems down, perhaps, is asked itself at once."""
+        for node in self._pool:
+            if node.state == state.DOWN and node.flow.peer[0] == flow.peer[0]:
+                self._prober.soon(node, now)
 
     def snapshot(self, now: float) -> list[NodeSnapshot]:
         """What is known of each."""

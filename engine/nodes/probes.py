@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from engine.boundary import Interface
+from engine.here import uri_at
 from engine.nodes import state
 from engine.nodes.node import Node
 from engine.nodes.pool import Pool
@@ -141,13 +142,13 @@ class Prober:
         token = self._rng.getrandbits(64)
         return Request.build(
             b"OPTIONS",
-            b"sip:" + there,
+            uri_at(there, interface.transport),  # one without its transport means UDP, and so somebody else
             b"Via: SIP/2.0/%s %s;branch=z9hG4bKp%016x;rport" % (interface.transport.upper().encode(), here, token),
             b"Max-Forwards: 70",
             b"From: <sip:probe@%s>;tag=%08x" % (here, token & 0xFFFFFFFF),
             b"To: <sip:%s>" % there,
             b"Call-ID: probe-%s-%016x" % (self._name, token),
             b"CSeq: %d OPTIONS" % number,
-            b"Contact: <sip:probe@%s>" % here,
+            b"Contact: <" + uri_at(b"probe@" + here, interface.transport) + b">",
             b"User-Agent: siptwin",
         )

@@ -230,9 +230,13 @@ class Admission:
         request = transaction.request
         if request.method != b"OPTIONS":
             return False
-        uri = parse_uri(request.uri)
-        if uri.user is not None or self._core.here.interface_of(uri) is None:
+        uri, here = parse_uri(request.uri), self._core.here
+        if uri.user is not None:
             return False
+        if here.interface_of(uri) is None and not here.asked_at(uri, transaction.flow.interface):
+            return False
+        if self._core.peers is not None:
+            self._core.peers.heard(transaction.flow, now)
         if self.draining:
             raise self._unavailable("draining")
         response = respond(request, 200, b"", self._core.tag(), ALLOW, b"Accept: application/sdp")

@@ -15,7 +15,7 @@ from websocket_peers import agent
 from engine.boundary import Flow, Interface, TlsFiles, Transport
 from engine.config import EdgeConfig, NodeConfig, PeerConfig, ProbeConfig, RegistrarConfig
 from engine.edge import Edge, EdgeSettings
-from engine.notes import ContactUnbound, PeerLost, RequestRefused
+from engine.notes import ContactUnbound, PeerLost, PeerReturned, RequestRefused
 from engine.policies import load_policy
 from lab.certificates import make_certificate
 from tests.engine.wire import Wire, message, param, reply, uri_of
@@ -37,7 +37,7 @@ async def edge(number: int, node: tuple[str, int], transport: Transport, tls: Tl
             name=f"edge{number + 1}",
             interfaces=tuple(interfaces.values()),
             nodes=(NodeConfig(name="FS1", host=node[0], port=node[1], interface="in"),),
-            probe=ProbeConfig(mode="disabled_only", interval_s=0.1, timeout_s=0.1),
+            probe=ProbeConfig(mode="disabled_only", interval_s=0.1),
             registrar=RegistrarConfig(secret="known to both edges"),
             peers=(PeerConfig(name=f"edge{other + 1}", interfaces=theirs, interface="between", by="between"),),
         )
@@ -78,7 +78,10 @@ def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed(
                 node.sendto(reply(asked, 200, f"Contact: <{stored}>;expires=180", tag="n"), (at, 5060))
                 return stored
 
-            one, two = [await edge(n, node.getsockname(), transport, tls) for n in (0, 1)]
+            one = await edge(0, node.getsockname(), transport, tls)
+            await until(lambda: one.of(PeerLost))  # its first probe finds nobody
+            two = await edge(1, node.getsockname(), transport, tls)
+            await until(lambda: one.of(PeerReturned))
             async with agent(one) as before:
                 await before.send_str(register(1))
                 stored = await accepts(HOSTS[0])
@@ -121,6 +124,7 @@ def test_a_browser_that_moved_is_called_and_hangs_up_and_a_dead_edge_is_noticed(
                     assert (await heard()).method == "BYE"
             assert not one.of(RequestRefused)
             assert not two.of(RequestRefused)
+            assert not two.of(PeerLost)  # neither node answers anything but calls, and both edges live
             one.host.kill()
             await until(lambda: two.of(PeerLost))
             await two.host.stop()

@@ -68,6 +68,29 @@ scenarios:
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+def test_edges_answer_each_other_themselves_whatever_becomes_of_their_nodes(transport: str) -> None:
+    """And one that starts later is found at once, not an interval of probes after it was first missed."""
+    text = APART.replace("TRANSPORT", transport).partition("    faults:")[0] + ALONE
+    run = simulate(parse(text.encode()), record="all")
+    (lost,), (back,) = told(run, PeerLost, "edge1"), told(run, PeerReturned, "edge1")
+    assert 10.0 < lost < 20.0
+    assert 31.0 <= back < 31.5
+    assert told(run, PeerLost, "edge2") == told(run, PeerReturned, "edge2") == []
+    asked = [each.data for each in run.messages if each.data.startswith(b"OPTIONS ")]
+    assert asked
+    assert {data.count(b"Via: ") for data in asked} == {1}, "one was passed on to a node"
+
+
+ALONE = """\
+    faults:
+      - {at_s: 5, kind: kill, target: FS1}
+      - {at_s: 5, kind: kill, target: FS2}
+      - {at_s: 10, kind: kill, target: edge2}
+      - {at_s: 31, kind: start, target: edge2}
+"""
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
 def test_a_node_that_knows_the_old_edge_alone_reaches_the_agent(transport: str) -> None:
     """Each edge has a node of its own, so that the first one's still has the Contact of before the move."""
     run = simulate(parse(APART.replace("TRANSPORT", transport).encode()), record="all")

@@ -309,3 +309,10 @@ def test_an_edge_that_is_alone_keeps_its_agents_while_it_drains(pair: Pair) -> N
     pair.advance(40)
     assert pair.one.closed == []
     assert agent.world is pair.one
+
+
+def test_who_asks_the_address_of_a_connection_alone_is_answered_by_the_edge(pair: Pair) -> None:
+    """A URI without a transport means UDP; balancers write it over TCP all the same."""
+    agent = browser(pair.one)
+    assert agent.request("OPTIONS", "sip:192.0.2.1:7443").statuses == [200]
+    assert not pair.one.node("FS1").got("OPTIONS")
