@@ -147,7 +147,7 @@ class Edge:
         if config.peers:
             core = self._core
             core.peers = Peers(
-                config, self._here, registrar.tokens, self._layer, self._timers, self._out, rng, wall_offset_s
+                config, self._here, registrar.tokens, self._layer, rng, wall_offset_s, registrar.targets.reaches
             )
             registrar.targets.peers = core.peers
         self.events = NodeEvents(config, self._pool, self._dialogs, self._timers, self._out, self._prober.soon)

@@ -63,14 +63,19 @@ class Notices:
         self._said: dict[_Said, float] = {}  # when, in the order of arrival
         self._floors = dict.fromkeys(others, -NEVER)  # what an edge dated earlier is refused, whomever it is about
 
-    def write(self, key: bytes, there: Here, face: str, here: Here, interface: str, now: float) -> Request:
-        """This edge reaches an agent: what the edge ``there`` is told at its interface ``face``."""
+    def write(
+        self, key: bytes, there: Here, face: str, here: Here, interface: str, now: float, taken_at: float
+    ) -> Request:
+        """This edge reaches an agent since ``taken_at``: what the edge ``there`` is told at its ``face``.
+
+        It is dated ``now``, when it is said, be it long after.
+        """
         token = self._rng.getrandbits(64)
         call_id = b"moved-%016x" % token
         self._wrote_at = max(
             now + self._wall_offset_s, nextafter(self._wrote_at, NEVER)
         )  # each later than the last
-        notice = Notice(key, self._name, self._wrote_at, digest_of(call_id))
+        notice = Notice(key, self._name, self._wrote_at, digest_of(call_id), taken_at + self._wall_offset_s)
         address = here.address(interface)
         return Request.build(
             b"NOTIFY",

@@ -9,7 +9,9 @@ only edges with the same secret can make, good in that call alone.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from engine.boundary import Effect, Flow
 from engine.config import EdgeConfig, NodeConfig, PassiveConfig, PeerConfig
@@ -19,14 +21,14 @@ from engine.nodes.probes import Prober
 from engine.notes import PeerLost, PeerReturned
 from engine.notices import Notices
 from engine.proxy.routes import Routed, take_routes
-from engine.registrar.tokens import FlowToken, Tokens, digest_of
+from engine.registrar.tokens import FlowToken, Notice, Tokens, digest_of
 from engine.sip.errors import SipError
 from engine.sip.headers import parse_name_addr
 from engine.sip.message import Request
 from engine.sip.transactions import TransactionLayer
-from engine.sip.transactions.transaction import UNATTENDED
+from engine.sip.transactions.transaction import ClientUser
 from engine.sip.uri import parse_uri
-from engine.timers import TimerQueue
+from engine.telling import Telling
 
 _ANY_ANSWER = 700  # an edge that drains says 503, and still reaches its agents
 
@@ -40,10 +42,9 @@ class Peers:
         here: Here,
         tokens: Tokens,
         layer: TransactionLayer,
-        timers: TimerQueue,
-        out: list[Effect],
         rng: random.Random,
         wall_offset_s: float,
+        reaches: Callable[[bytes], bool],
     ) -> None:
         self._here = here
         self._most = config.limits.bindings
@@ -51,7 +52,7 @@ class Peers:
         self._lost: set[str] = set()  # of whom it was told that they are down
         self._tokens = tokens
         self._layer = layer
-        self._out = out
+        self._out = layer.out
         self._theirs = {peer.name: Here(peer.interfaces, ()) for peer in config.peers}
         self._faces = {peer.name: peer.interface for peer in config.peers}  # their interfaces towards us
         names = frozenset(self._theirs)
@@ -62,6 +63,7 @@ class Peers:
             untold.clear()
             self._changed(node, now)
 
+        self._wall_offset_s = wall_offset_s
         nodes = [_node(peer) for peer in config.peers]
         flows = [
             Flow(here.interface_for(each.transport, each.interface).name, (each.host, each.port)) for each in nodes
@@ -69,7 +71,11 @@ class Peers:
         passive = PassiveConfig(enabled=True)
         probe = replace(config.probe, mode="always")
         self._pool = Pool(zip(nodes, flows, strict=True), passive, probe, untold, rng, changed)
-        self._prober = Prober(self._pool, layer, timers, rng, config.name, _ANY_ANSWER)
+        self._tellings = {
+            node.name: Telling(self._most, partial(_lives, node), reaches, partial(self._tell, node))
+            for node in self._pool
+        }
+        self._prober = Prober(self._pool, layer, layer.timers, rng, config.name, _ANY_ANSWER)
 
     def start(self, now: float) -> None:
         for node in self._pool:
@@ -87,6 +93,7 @@ class Peers:
         elif node.name in self._lost:
             self._lost.remove(node.name)
             self._out.append(PeerReturned(node.name))
+            self._tellings[node.name].begin_again(now)
 
     def heard(self, flow: Flow, now: float) -> None:
         """Somebody asked from here whether we live: an edge that seems down, perhaps, is asked itself at once."""
@@ -108,6 +115,8 @@ class Peers:
 
     def took(self, key: bytes, name: str) -> None:
         """Another edge reaches this agent from now on."""
+        for telling in self._tellings.values():
+            telling.forget(key)
         self._where.pop(key, None)
         if len(self._where) >= self._most:
             del self._where[next(iter(self._where))]  # whoever asks for that one asks all edges
@@ -172,26 +181,33 @@ class Peers:
     # --- agents that have moved
 
     def tell(self, key: bytes, now: float) -> None:
-        """This edge reaches an agent from now on: tell all others."""
+        """This edge reaches an agent from now on: tell all others, those that are down when they are back."""
         self._where.pop(key, None)
-        for node in self._pool:
-            if node.state != state.DOWN:
-                name = node.name
-                notice = self._notices.write(
-                    key, self._theirs[name], self._faces[name], self._here, node.flow.interface, now
-                )
-                self._layer.send(notice, node.flow, UNATTENDED, now)
+        for telling in self._tellings.values():
+            telling.took(key, now)
 
-    def moved(self, request: Request, now: float) -> tuple[bytes, str] | None:
-        """The key of an agent, and the edge that reaches it from now on; None where this is no notice of that.
+    def _tell(self, node: Node, key: bytes, taken_at: float, user: ClientUser, now: float) -> None:
+        theirs, face = self._theirs[node.name], self._faces[node.name]
+        notice = self._notices.write(key, theirs, face, self._here, node.flow.interface, now, taken_at)
+        self._layer.send(notice, node.flow, user, now)
+
+    def moved(self, request: Request, now: float) -> Notice | None:
+        """Which edge reaches which agent from now on; None where this is no notice of that.
 
         Raises
         ------
         SipError
             403 where the notice is not another edge's, or not of now.
         """
-        notice = self._notices.read(request, now)
-        return None if notice is None else (notice.key, notice.edge)
+        return self._notices.read(request, now)
+
+    def is_outrun(self, notice: Notice) -> bool:
+        """Whether the agent has come here since, which the edge that says so has not heard yet."""
+        return self._tellings[notice.edge].taken_at(notice.key) + self._wall_offset_s > notice.taken_at
+
+
+def _lives(node: Node) -> bool:
+    return node.state != state.DOWN
 
 
 def _node(peer: PeerConfig) -> NodeConfig:

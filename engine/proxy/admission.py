@@ -111,8 +111,9 @@ class Admission:
         key = loop_key(request)
         check_loop(request, core.here, key)
         flow = transaction.flow
-        if core.peers is not None and (moved := core.peers.moved(request, now)) is not None:
-            core.registrar.moved(*moved, now)
+        if core.peers is not None and (notice := core.peers.moved(request, now)) is not None:
+            if not core.peers.is_outrun(notice):
+                core.registrar.moved(notice.key, notice.edge, now)
             transaction.respond(respond(request, 200, b"", core.tag()), now)
             return
         in_dialog = bool(request.to.tag)

@@ -190,6 +190,11 @@ class Targets:
             raise FlowFailedError("flow failed", token.key)
         return flow  # type: ignore[return-value]  # None is not open
 
+    def reaches(self, key: bytes) -> bool:
+        """Whether an agent is bound here, on a flow that stands."""
+        binding = self._bindings.get(key)
+        return binding is not None and self._is_open(binding.flow)
+
     def _is_open(self, flow: Flow | None) -> bool:
         if flow is None or flow.interface not in self._here.interfaces:
             return False

@@ -29,8 +29,8 @@ _HEAD: Final = Struct("!B8s8s")  # form, key, digest of the Call-ID
 _FLOW: Final = Struct("!HII")  # port, incarnation, stream; then interface, host and contact, parted by zeros
 _FORM: Final = 1
 _FORM_BETWEEN_EDGES: Final = 2
-_FORM_NOTICE: Final = 3
-_NOTICE: Final = Struct("!B8s8sd")  # form, key, digest of the Call-ID, when; then who says so
+_FORM_NOTICE: Final = 4
+_NOTICE: Final = Struct("!B8s8sdd")  # form, key, digest of the Call-ID, when said, since when; then who says so
 _ANY_CALL: Final = bytes(DIGEST_BYTES)
 _MARK_BYTES: Final = 12
 
@@ -52,12 +52,13 @@ class FlowToken(NamedTuple):
 
 
 class Notice(NamedTuple):
-    """That an agent is reached at ``edge`` from now on, said ``at`` that time of the wall clock."""
+    """That an agent is reached at ``edge`` since it was taken there, said ``at`` that time of the wall clock."""
 
     key: bytes
     edge: str
     at: float
     call: bytes
+    taken_at: float
 
 
 class Tokens:
@@ -135,8 +136,8 @@ class Tokens:
 
     def seal_notice(self, notice: Notice) -> bytes:
         """The text of a notice. It leads nowhere: ``open`` refuses it."""
-        plain = _NOTICE.pack(_FORM_NOTICE, notice.key, notice.call, notice.at) + notice.edge.encode()
-        return self._encrypt(plain)
+        plain = _NOTICE.pack(_FORM_NOTICE, notice.key, notice.call, notice.at, notice.taken_at)
+        return self._encrypt(plain + notice.edge.encode())
 
     def open_notice(self, text: bytes) -> Notice:
         """Read a notice.
@@ -149,8 +150,8 @@ class Tokens:
         plain = self._decrypt(text[len(PREFIX) :])
         if plain[0] != _FORM_NOTICE:
             raise SipError("flow token that is no notice", 403)
-        _, key, call, at = _NOTICE.unpack_from(plain)
-        return Notice(key, plain[_NOTICE.size :].decode(), at, call)
+        _, key, call, at, taken_at = _NOTICE.unpack_from(plain)
+        return Notice(key, plain[_NOTICE.size :].decode(), at, call, taken_at)
 
     def _encrypt(self, plain: bytes) -> bytes:
         return PREFIX + urlsafe_b64encode(self._cipher.encrypt(plain, None)).rstrip(b"=")

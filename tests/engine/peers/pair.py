@@ -75,6 +75,10 @@ class Pair:
         self.one, self.two = Wired(1, **settings), Wired(2, **settings)
         self.one.others, self.two.others = [self.two], [self.one]
 
+    def part(self, apart: bool = True) -> None:
+        """Let neither hear the other any more, or again."""
+        self.one.deaf = self.two.deaf = apart
+
     def advance(self, seconds: float) -> None:
         for _ in range(int(seconds * 10)):
             self.one.advance(0.1)

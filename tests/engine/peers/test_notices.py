@@ -26,7 +26,7 @@ def notices(number: int, wall_offset_s: float = WALL, most: int = 10) -> Notices
 
 
 def says(edge: Notices, agent: int = 1, now: float = 0.0) -> Request:
-    return edge.write(b"%08d" % agent, HERE, "in", HERE, "in", now)
+    return edge.write(b"%08d" % agent, HERE, "in", HERE, "in", now, now)
 
 
 def believed(edge: Notices, notice: Request, now: float = 0.0) -> Notice:

@@ -316,3 +316,49 @@ def test_who_asks_the_address_of_a_connection_alone_is_answered_by_the_edge(pair
     agent = browser(pair.one)
     assert agent.request("OPTIONS", "sip:192.0.2.1:7443").statuses == [200]
     assert not pair.one.node("FS1").got("OPTIONS")
+
+
+@pytest.mark.parametrize("away_s", [0.0, 25.0])
+def test_an_edge_that_heard_nothing_meanwhile_is_told_when_it_is_back(pair: Pair, away_s: float) -> None:
+    """Whether the other one knew it to be down when the agent moved, or not yet."""
+    before = browser(pair.one)
+    stored = registers(before)
+    pair.part()
+    pair.advance(away_s)
+    assert bool(pair.two.told(PeerLost)) is bool(away_s)
+    after = browser(pair.two)
+    registers(after, cseq=2)
+    pair.advance(35.0)
+    pair.part(False)
+    pair.advance(6.0)
+    assert pair.two.told(PeerReturned) == [PeerReturned("edge1")]
+    assert [note.why for note in pair.one.told(ContactUnbound)] == ["reached by edge2"]
+    call = pair.one.node("FS1").invite(stored)
+    answers(after)
+    assert call.statuses[-1] == 200
+    assert not before.got("INVITE")
+
+
+def test_who_came_back_while_the_edges_were_apart_stays_where_it_came_last(pair: Pair) -> None:
+    registers(browser(pair.one))
+    pair.part()
+    pair.advance(25.0)
+    registers(browser(pair.two), cseq=2)
+    pair.advance(5.0)
+    last = browser(pair.one, 3)
+    registers(last, cseq=3)
+    pair.part(False)
+    pair.advance(10.0)
+    assert pair.one.told(ContactUnbound) == []
+    assert [note.why for note in pair.two.told(ContactUnbound)] == ["reached by edge1"]
+
+
+def test_an_edge_that_is_back_is_told_nothing_of_who_has_left_again(pair: Pair) -> None:
+    pair.part()
+    pair.advance(25.0)
+    agent = browser(pair.two)
+    registers(agent)
+    agent.closes()
+    pair.part(False)
+    pair.advance(10.0)
+    assert not [wire for wire in pair.two.between if wire.is_request and wire.method == "NOTIFY"]
