@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic, time
@@ -197,7 +198,9 @@ class Serving:
             known = ", ".join(fitting) or "none"
             raise InputError(f"node {name}: no {added.transport} interface {added.interface} - there are {known}")
         config = replace(self._config, nodes=(*self._config.nodes, added))
-        return self._change(with_addresses(config), self._routes)
+        change = self._change(with_addresses(config), self._routes)
+        self.fingerprint = sha256(f"{self.fingerprint} {added!r}".encode()).hexdigest()
+        return change
 
     def _change(self, config: EdgeConfig, policy: Policy) -> Change:
         read_tls(config.host_interfaces)  # a certificate that cannot be read is refused with all the rest

@@ -82,3 +82,17 @@ def test_fewer_connections_are_taken_over_and_as_many_as_at_the_start_again(tmp_
         assert isinstance(change.settings, EdgeSettings)
         assert change.settings.config.limits.stream_connections == most
     assert site.serving.live_settings.connections == 100
+
+
+def test_a_node_added_by_order_changes_the_version_until_the_next_reload(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    versions = [site.serving.fingerprint]
+    for number in (8, 9):
+        site.serving.add_node({"name": f"FS{number}", "host": f"127.0.1.{number}"})
+        versions.append(site.serving.fingerprint)
+    assert len(set(versions)) == 3
+    with pytest.raises(InputError, match="no tcp interface"):
+        site.serving.add_node({"name": "FS7", "host": "127.0.1.7", "transport": "tcp"})
+    assert site.serving.fingerprint == versions[-1]
+    site.serving.reload()
+    assert site.serving.fingerprint == versions[0]

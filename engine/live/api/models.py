@@ -159,7 +159,7 @@ class Version(Model):
 
     siptwin: str
     edge: str
-    configuration: str = Field(description="SHA-256 of the topology's content.")
+    configuration: str = Field(description="SHA-256 of the topology's content, and of the nodes added since.")
     configured_at: float
     started_at: float
 
