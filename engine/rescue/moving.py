@@ -121,8 +121,11 @@ class Move(Timed):
         ground.out.append(CallMoving(_text(origin.side.key[0]), _text(invite.call_id), origin.node))
         asked = self._asked = Asked(self, invite)
         placement = self.mover.place(asked, now)
-        if self._asked is asked:
+        if self._waits_for(asked):  # read anew: placing it may have ended it
             self._placement = placement
+
+    def _waits_for(self, asked: Asked) -> bool:
+        return self._asked is asked
 
     def refused(self, status: int, now: float) -> None:
         """No node takes it, or the one that was asked last wants something that is not ours to give."""
