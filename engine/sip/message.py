@@ -235,8 +235,9 @@ class Message:
         line = self.lines[index]
         if _COMMA in line:
             value = b", ".join([value, *_split(_value(line))[1:]])
-        if self.layout is not None and self.layout.starts[index] not in (len(b"Via:"), len(b"Via: ")):
-            self.layout = None  # it came in the compact form, say
+        layout = self.layout
+        if layout is not None and (layout.starts[index] not in (len(b"Via:"), len(b"Via: ")) or _LF in value):
+            self.layout = None  # it came in the compact form, say, or has a fold now
         self.lines[index] = b"Via: " + value
         self._via = parsed
 

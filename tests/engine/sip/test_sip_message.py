@@ -257,6 +257,12 @@ def test_the_top_via_is_replaced_and_the_others_stay() -> None:
     assert message.via.params == {b"branch": b"1", b"received": b"192.0.2.9"}
 
 
+def test_a_top_via_with_a_fold_is_read_without_it() -> None:
+    message = request()
+    message.replace_top_via(b"SIP/2.0/UDP h;\r\n branch=1")
+    assert message.via.branch == b"1"
+
+
 def test_a_changed_header_is_read_anew() -> None:
     message = request()
     _ = message.via, message.to, message.from_, message.cseq, message.call_id
